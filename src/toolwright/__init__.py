@@ -1,0 +1,1 @@
+"""An agent that writes, proves, keeps and reuses its own tools."""

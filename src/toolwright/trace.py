@@ -1,0 +1,125 @@
+"""What a run leaves behind: a Run, its Places, its Events; and the Sink that listens."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from toolwright.call import FileRef
+
+RunStatus = Literal["running", "complete", "incomplete", "failed", "cancelled"]
+Role = Literal["orchestrator", "generator", "examiner", "improver"]
+
+EventKind = Literal[
+    "run-started",  # task, model, why, surface
+    "text",  # text: a whole message of the model
+    "text-delta",  # text: a piece of one, while it streams
+    "tool-requested",  # name, description
+    "attempt",  # name, attempt, of
+    "check",  # name, check, passed (true, false, null), detail, wall_s
+    "tool-made",  # name, version, digest, dollars
+    "tool-refused",  # name, reason: what was asked for cannot be had
+    "tool-reused",  # name, version: the first use in this run of a tool made before it
+    "tool-called",  # name, version, arguments
+    "outcome",  # name, version, status, detail, value (shortened), wall_s, files
+    "approval-asked",  # name, powers, effect
+    "approval-answered",  # name, yes, who, reason
+    "cost",  # tokens_in, tokens_out, dollars (null: unknown), role
+    "warning",  # text
+    "result",  # status, output, made, reused, files, cost, run_id
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a run a model call stands; with the role it is the journal's key, never a provider's call id."""
+
+    run_id: str
+    step: int = 0
+    position: str = ""
+    """Within the step: `0` for the first tool call, `0.1` for its second model call, and so on."""
+
+    def below(self, part: int | str) -> Place:
+        """A place inside this one."""
+        return Place(self.run_id, self.step, f"{self.position}.{part}" if self.position else str(part))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Tokens and US dollars; `dollars` None is unknown, which is not 0."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    dollars: float | None = 0.0
+    calls: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        known = self.dollars is not None and other.dollars is not None
+        return Cost(
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            (self.dollars or 0.0) + (other.dollars or 0.0) if known else None,
+            self.calls + other.calls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One task from start to end, as the home keeps it."""
+
+    id: str
+    task: str
+    namespace: str = "local"
+    status: RunStatus = "running"
+    model: str = ""
+    surface: str = "native"
+    started_at: float = 0.0
+    ended_at: float | None = None
+    output: str = ""
+    made: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+    files: tuple[FileRef, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What a resume needs: surface, limits, model names, file paths; never a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run; `data` is JSON, its keys as listed at `EventKind`."""
+
+    kind: EventKind
+    run_id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+
+
+class Sink(Protocol):
+    """Whoever listens. Must not block for long and must not raise."""
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+
+
+class Silence:
+    """A sink that listens to nothing."""
+
+    def emit(self, event: Event) -> None:
+        """Drop it."""
+
+
+_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time, is safe as a folder name and is not guessable: `20261125-101500-9f3a2c`."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+def is_run_id(text: str) -> bool:
+    """Whether *text* has the form of a run id (and so is safe in a path)."""
+    return _RUN_ID.match(text) is not None
