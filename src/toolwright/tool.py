@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from toolwright.call import Outcome
 from toolwright.errors import EvidenceError, SpecError
-from toolwright.policy import NO_POWERS, Effect, Grant, Origin, Question, least_effect
+from toolwright.policy import Question
+from toolwright.powers import NO_POWERS, Effect, Grant, Origin, least_effect
 
 PYTHON_RANGE = ">=3.11"
 CHECKS = ("syntax", "shape", "screen", "load", "examples", "contract")

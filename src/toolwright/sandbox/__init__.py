@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from toolwright.call import FileRef, Usage
-from toolwright.policy import NO_POWERS, Grant, Limits
+from toolwright.powers import NO_POWERS, Grant, Limits
 
 
 @dataclass(frozen=True, slots=True)
