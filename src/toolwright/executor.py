@@ -1,0 +1,217 @@
+"""The one road: a Candidate or ToolVersion and its Calls go in, an Outcome each comes out; the only place that asks policy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from toolwright import outcomes, schema
+from toolwright.call import Call, FileRef, Outcome, Status
+from toolwright.errors import FaultError, SandboxError, SpecError
+from toolwright.policy import Approval, Policy, Question
+from toolwright.powers import ALLOWED_PACKAGES, Grant, Limits, Origin, package_name
+from toolwright.sandbox import Ending, Exit, InputFile, Job, Sandbox
+from toolwright.tool import Candidate, ToolVersion
+
+Subject = Candidate | ToolVersion
+
+
+class Approvals(Protocol):
+    """Where recorded answers are looked up."""
+
+    def covering(self, question: Question) -> Approval | None:
+        """An approval that holds for *question*, or None."""
+
+
+class Secrets(Protocol):
+    """Where the values of granted secrets come from."""
+
+    def get(self, name: str) -> str | None:
+        """The value, or None if there is none of that name."""
+
+
+class Environments(Protocol):
+    """Where locked sets of packages are built."""
+
+    def lock(self, packages: Sequence[str]) -> tuple[str, ...]:
+        """Exact versions with hashes. Raises SpecError for what cannot be had, FaultError for trouble on the way."""
+
+    def path(self, lock: Sequence[str]) -> Path:
+        """The read-only folder of that set, built if need be. Raises FaultError."""
+
+
+class Workspace(Protocol):
+    """The files that a run carries from call to call."""
+
+    def inputs(self) -> tuple[InputFile, ...]:
+        """What is to be put into the work folder."""
+
+    def collect_into(self) -> Path:
+        """An empty folder that receives what the call leaves."""
+
+    def take(self, files: tuple[FileRef, ...], folder: Path) -> None:
+        """Make what was collected in *folder* part of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A subject that may run: all that its jobs have in common."""
+
+    job: Job
+    candidate: Candidate
+
+
+class Executor:
+    """Runs calls in the sandbox under policy. Thread-safe; a bad tool is an Outcome, never an exception."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        policy: Policy,
+        approvals: Approvals,
+        environments: Environments,
+        secrets: Secrets,
+        limits: Limits | None = None,
+    ) -> None:
+        self.sandbox = sandbox
+        self.policy = policy
+        self._approvals = approvals
+        self._environments = environments
+        self._secrets = secrets
+        self._limits = limits or Limits()
+
+    def authorize(self, subject: Subject, origin: Origin = "agent", grant: Grant | None = None) -> Outcome | None:
+        """None if *subject* may run with *grant* (default: its own powers); else `needs-approval` or `denied`."""
+        candidate, origin = _candidate(subject, origin)
+        question = candidate.question(origin, grant)
+        decision = self.policy.decide(question)
+        if decision.action == "deny":
+            return Outcome(Status.DENIED, detail=decision.reason, reason="policy")
+        if decision.action == "ask" and self._approvals.covering(question) is None:
+            return Outcome(Status.NEEDS_APPROVAL, detail=_asks_for(question), reason=decision.rule)
+        why_not = self.sandbox.why_not(question.grant)
+        return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
+
+    def locked(self, candidate: Candidate) -> Candidate:
+        """*candidate* with its packages resolved to exact versions and hashes. Raises SpecError or FaultError."""
+        if not candidate.packages or candidate.lock:
+            return candidate
+        return replace(candidate, lock=tuple(self._environments.lock(candidate.packages)))
+
+    def load(self, subject: Subject, *, cancel: threading.Event | None = None) -> Outcome:
+        """Import the source in a box without powers and call nothing; ok means that it got that far."""
+        ready = self._prepare(subject, Grant(), None)
+        if isinstance(ready, Outcome):
+            return ready
+        return outcomes.of_load(self._run(ready.job, None, cancel))
+
+    def call(
+        self,
+        subject: Subject,
+        call: Call,
+        *,
+        grant: Grant | None = None,
+        files: Workspace | None = None,
+        limits: Limits | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Outcome:
+        """One call in one guest; see `map`."""
+        return self.map(subject, [call], grant=grant, files=files, limits=limits, cancel=cancel)[0]
+
+    def map(
+        self,
+        subject: Subject,
+        calls: Sequence[Call],
+        *,
+        grant: Grant | None = None,
+        files: Workspace | None = None,
+        limits: Limits | None = None,
+        cancel: threading.Event | None = None,
+    ) -> list[Outcome]:
+        """An Outcome for each call, in order. Calls share a guest until one of them breaks it.
+
+        *grant* `NO_POWERS` runs without the tool's powers (validation); None means its own, as policy allows.
+        """
+        candidate, _ = _candidate(subject)
+        answers: dict[int, Outcome] = {}
+        for index, call in enumerate(calls):
+            wrong = schema.fits(dict(call.arguments), candidate.spec.input_schema)
+            if wrong:
+                answers[index] = Outcome(Status.BAD_CALL, detail=f"{candidate.spec.name}: {wrong}", reason="arguments")
+        waiting = [index for index in range(len(calls)) if index not in answers]
+        if waiting:
+            ready = self._prepare(subject, grant, limits)
+            if isinstance(ready, Outcome):
+                answers.update(dict.fromkeys(waiting, ready))
+            else:
+                self._answer(ready, calls, waiting, answers, files, cancel)
+        return [answers[index] for index in range(len(calls))]
+
+    def _answer(
+        self,
+        ready: _Ready,
+        calls: Sequence[Call],
+        waiting: list[int],
+        answers: dict[int, Outcome],
+        files: Workspace | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        # A crash at one item costs that item only: those behind it go to a fresh guest.
+        while waiting:
+            batch = waiting[:1] if ready.candidate.spec.stateful else waiting
+            job = replace(ready.job, arguments=tuple(calls[index].arguments for index in batch))
+            ended = self._run(job, files, cancel)
+            got = outcomes.of_items(ended, len(batch), ready.candidate.spec.output_schema, job.limits)
+            for index, outcome in zip(batch, got, strict=False):
+                answers[index] = outcomes.redacted(outcome, job.secrets.values())
+            waiting = waiting[len(got) :]
+
+    def _run(self, job: Job, files: Workspace | None, cancel: threading.Event | None) -> Exit:
+        if files is None:
+            return self.sandbox.run(job, cancel=cancel)
+        folder = files.collect_into()
+        ended = self.sandbox.run(replace(job, files=files.inputs()), collect=folder, cancel=cancel)
+        files.take(ended.files, folder)
+        return ended
+
+    def _prepare(self, subject: Subject, grant: Grant | None, limits: Limits | None) -> _Ready | Outcome:
+        candidate, _ = _candidate(subject)
+        if isinstance(subject, ToolVersion) and subject.state != "active":
+            detail = f"{subject} is {subject.state}; `toolwright registry restore {subject.name}` brings it back."
+            return Outcome(Status.DENIED, detail=detail, reason=subject.state)
+        refusal = self.authorize(subject, grant=grant)
+        if refusal is not None:
+            return refusal
+        powers = candidate.grant if grant is None else grant
+        secrets = {name: self._secrets.get(name) for name in powers.secrets}
+        missing = sorted(name for name, value in secrets.items() if not value)
+        if missing:
+            detail = f"{candidate.spec.name} needs the secret {missing[0]}; set the environment variable {missing[0]}."
+            return Outcome(Status.DENIED, detail=detail, reason="secret-missing")
+        try:
+            environment = self._environments.path(candidate.lock) if candidate.lock else None
+        except (FaultError, SpecError) as error:
+            return Outcome(Status.FAULT, detail=str(error), reason="packages")
+        job = Job(
+            source=candidate.source,
+            function=candidate.spec.name,
+            arguments=(),
+            grant=powers,
+            limits=(limits or self._limits).widened(powers, candidate.packages),
+            environment=environment,
+            secrets={name: value for name, value in secrets.items() if value},
+        )
+        return _Ready(job, candidate)
+
+
+def _candidate(subject: Subject, origin: Origin = "agent") -> tuple[Candidate, Origin]:
+    return (subject.candidate, subject.origin) if isinstance(subject, ToolVersion) else (subject, origin)
+
+
+def _asks_for(question: Question) -> str:
+    extra = [f"package {one}" for one in question.packages if package_name(one) not in ALLOWED_PACKAGES]
+    asked = ", ".join(question.grant.words() + extra) or "a call"
+    return f"{question.name} asks for: {asked}. A person has to say yes first."
