@@ -1,19 +1,19 @@
-"""The one road: a Candidate or ToolVersion and its Calls go in, an Outcome each comes out; the only place that asks policy."""
+"""The one road: a Candidate or ToolVersion and Calls go in, an Outcome each comes out; only here is policy asked."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from toolwright import outcomes, schema
 from toolwright.call import Call, FileRef, Outcome, Status
-from toolwright.errors import FaultError, SandboxError, SpecError
+from toolwright.errors import FaultError, SpecError
 from toolwright.policy import Approval, Policy, Question
 from toolwright.powers import ALLOWED_PACKAGES, Grant, Limits, Origin, package_name
-from toolwright.sandbox import Ending, Exit, InputFile, Job, Sandbox
+from toolwright.sandbox import Exit, InputFile, Job, Sandbox
 from toolwright.tool import Candidate, ToolVersion
 
 Subject = Candidate | ToolVersion

@@ -1,0 +1,65 @@
+"""Which folder is the home: named, found in the project, or the platform's; a found one is used only if it is trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from toolwright.errors import SettingsError
+
+PROJECT_HOME = ".toolwright"
+
+
+def find_home(home: str | Path | None = None) -> tuple[Path, str]:
+    """The home and what named it: the caller, `$TOOLWRIGHT_HOME`, `./.toolwright`, the platform's data folder.
+
+    A project's home holds approvals and settings, and a cloned project's would be a stranger's word: one that this
+    person neither made here nor trusted raises SettingsError.
+    """
+    if home is not None:
+        return Path(home).expanduser().absolute(), "given"
+    if named := os.environ.get("TOOLWRIGHT_HOME"):
+        return Path(named).expanduser().absolute(), "$TOOLWRIGHT_HOME"
+    project = Path.cwd() / PROJECT_HOME
+    if not project.is_dir():
+        return _own(), "the platform's data folder"
+    if not any(project.iterdir()):
+        trust(project)
+    elif str(project.resolve()) not in _trusted():
+        raise SettingsError(
+            f"{project} was made elsewhere, and its approvals and settings would count as yours. "
+            "If you trust it, say so once with `toolwright registry trust`, or name it with --home."
+        )
+    return project, f"./{PROJECT_HOME}"
+
+
+def trust(home: Path) -> None:
+    """Remember that *home*, found in a project, may be used by this person on this machine."""
+    listed = sorted({*_trusted(), str(home.resolve())})
+    folder = _own()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
+        json.dump(listed, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(folder / "trusted-homes.json")
+
+
+def _own() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("toolwright", appauthor=False))
+
+
+def _trusted() -> list[str]:
+    path = _own() / "trusted-homes.json"
+    try:
+        return [str(one) for one in json.loads(path.read_text("utf-8"))]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(
+            f"{path}: cannot be read: {error}. Delete it, and trust the project's home again."
+        ) from error

@@ -1,0 +1,202 @@
+"""A home's file, the environment and what a caller passes go in; one frozen Settings comes out, read once at a door."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from toolwright.errors import SettingsError
+from toolwright.homes import find_home
+from toolwright.policy import Policy, policy_from
+from toolwright.powers import STRICT_LIMITS, Limits
+
+ENV_PREFIX = "TOOLWRIGHT_"
+CONFIG_FILE = "config.toml"
+ROLES = ("orchestrator", "generator", "examiner")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleModel:
+    """A model for one role: `provider:name` and an OpenAI-compatible endpoint; None means 'as the orchestrator's'."""
+
+    model: str | None = None
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, with its default; `origins` says where each value came from."""
+
+    home: Path
+    orchestrator: RoleModel = field(default_factory=RoleModel)
+    generator: RoleModel = field(default_factory=RoleModel)
+    examiner: RoleModel = field(default_factory=RoleModel)
+    surface: str = "native"
+    namespace: str = "local"
+    max_new_tools: int = 5
+    max_tools: int = 50
+    attempts: int = 3
+    max_steps: int = 15
+    run_wall_s: float = 900.0
+    stream: bool = False
+    sandbox: str = "auto"
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def _choice(*allowed: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, bool) or number != float(value) or number < 0:
+        raise ValueError("must be a whole number, 0 or more")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not 0 < number < float("inf"):
+        raise ValueError("must be a number of seconds above 0")
+    return number
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("1", "true", "yes", "on"):
+        return True
+    if str(value).lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("must be true or false")
+
+
+def _name(value: Any) -> str:
+    text = str(value)
+    if not text.isidentifier() or not text.isascii():
+        raise ValueError("must be letters, digits and underscores")
+    return text
+
+
+KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "model": str,
+    "base_url": str,
+    "generator.model": str,
+    "generator.base_url": str,
+    "examiner.model": str,
+    "examiner.base_url": str,
+    "surface": _choice("native", "fixed"),
+    "namespace": _name,
+    "max_new_tools": _count,
+    "max_tools": _count,
+    "attempts": _count,
+    "max_steps": _count,
+    "run_wall_s": _seconds,
+    "stream": _flag,
+    "sandbox": _choice("auto", "full", "landlock"),
+    "policy": str,
+    "limits.profile": _choice("default", "strict"),
+    "limits.wall_s": _seconds,
+    "limits.cpu_s": _seconds,
+    "limits.load_s": _seconds,
+    "limits.memory_bytes": _count,
+    "limits.answer_bytes": _count,
+    "limits.output_bytes": _count,
+    "limits.files_bytes": _count,
+    "limits.files_count": _count,
+    "limits.threads": _count,
+}
+"""Every setting by its dotted name in `config.toml`, with its reader; `$TOOLWRIGHT_MAX_TOOLS` sets `max_tools` too."""
+
+
+def load(home: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of *home* with the environment over its file and *given* (dotted names; None is 'not given') over both.
+
+    Raises SettingsError naming the file or variable, the key and the value.
+    """
+    place, said_by = find_home(home)
+    values: dict[str, tuple[Any, str]] = {}
+    values.update(_from_file(place / CONFIG_FILE))
+    values.update(_from_environment())
+    values.update({key: (value, "given") for key, value in (given or {}).items() if value is not None})
+    read = {key: _read(key, value, origin) for key, (value, origin) in values.items()}
+    origins = {"home": said_by} | {key: origin for key, (_, origin) in values.items()}
+    return _settings(place, read, origins)
+
+
+def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
+    plain = {one.name for one in fields(Settings)} - {"home", "policy", "limits", "origins", *ROLES}
+    return Settings(
+        home=home,
+        orchestrator=RoleModel(read.get("model"), read.get("base_url")),
+        generator=RoleModel(read.get("generator.model"), read.get("generator.base_url")),
+        examiner=RoleModel(read.get("examiner.model"), read.get("examiner.base_url")),
+        policy=read_policy(Path(read["policy"])) if "policy" in read else _home_policy(home),
+        limits=_limits(read),
+        origins=origins,
+        **{key: value for key, value in read.items() if key in plain},
+    )
+
+
+def _home_policy(home: Path) -> Policy:
+    path = home / "policy.toml"
+    return read_policy(path) if path.exists() else Policy()
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a TOML file. SettingsError with the line for what does not parse."""
+    return policy_from(_toml(path), str(path))
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}.") from error
+
+
+def _limits(read: Mapping[str, Any]) -> Limits:
+    own = {key.removeprefix("limits."): value for key, value in read.items() if key.startswith("limits.")}
+    return replace(STRICT_LIMITS if own.pop("profile", "default") == "strict" else Limits(), **own)
+
+
+def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
+    if not path.exists():
+        return {}
+    found: dict[str, tuple[Any, str]] = {}
+    for key, value in _toml(path).items():
+        if isinstance(value, dict):
+            found.update({f"{key}.{name}": (inner, str(path)) for name, inner in value.items()})
+        else:
+            found[key] = (value, str(path))
+    for key in found:
+        if key not in KEYS:
+            raise SettingsError(f"{path}: unknown setting {key!r}; `toolwright --help` names the page that lists them.")
+    return found
+
+
+def _from_environment() -> dict[str, tuple[Any, str]]:
+    names = {ENV_PREFIX + key.upper().replace(".", "_"): key for key in KEYS}
+    return {key: (os.environ[name], f"${name}") for name, key in names.items() if os.environ.get(name)}
+
+
+def _read(key: str, value: Any, origin: str) -> Any:
+    if key not in KEYS:
+        raise SettingsError(f"unknown setting {key!r}.")
+    try:
+        return KEYS[key](value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SettingsError(f"setting {key} = {value!r} ({origin}): {error}.") from None
