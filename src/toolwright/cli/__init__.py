@@ -1,0 +1,101 @@
+"""The command line: translates words into calls of `Toolwright` and results into lines, colours and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+
+from toolwright.errors import ToolwrightError
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("toolwright.cli.run:run", "Do a task; make the tools that it lacks."),
+    "demo": ("toolwright.cli.demo:demo", "Four tasks on a scripted model; everything else is real."),
+    "tools": ("toolwright.cli.shelf:tools", "List the tools on the shelf."),
+    "show": ("toolwright.cli.shelf:show", "Show a tool: code, schemas, verdict, history, calls."),
+    "search": ("toolwright.cli.shelf:search", "Find the tools that fit some words."),
+    "call": ("toolwright.cli.shelf:call", "Call a tool with JSON arguments, in the sandbox."),
+    "make": ("toolwright.cli.make:make", "Make a tool without a task."),
+    "check": ("toolwright.cli.make:check", "Validate a file with a function; register nothing."),
+    "runs": ("toolwright.cli.runs:runs", "List the runs, or show one."),
+    "registry": ("toolwright.cli.registry:registry", "Retire, restore, import, rebuild."),
+    "doctor": ("toolwright.cli.doctor:doctor", "Try each layer of the sandbox on this machine."),
+    "completion": ("toolwright.cli.completion:completion", "Print the completion script of a shell."),
+}
+"""Each command with where it lives and its line of help; a command is imported when it is used and not before."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use, so that `--help` stays light."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command, or None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from toolwright import __version__
+
+        click.echo(f"toolwright {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def cli() -> None:
+    """An agent that writes the tool it is missing, proves it in a sandbox, keeps it, and uses it in the same run.
+
+    Start with `toolwright demo`: it needs no key. Exit codes: 0 done, 1 failed, 2 wrong use or settings,
+    3 incomplete, 4 refused, 5 model, 6 no sandbox, 7 fault of the machine, 130 Ctrl-C.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code; no traceback for what a person can mend."""
+    try:
+        code = cli.main(standalone_mode=False, prog_name="toolwright")
+    except click.exceptions.Abort:
+        click.echo("toolwright: stopped.", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ToolwrightError as error:
+        _complain(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("toolwright: stopped.", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader of a pipe left (`| head`): that is no error of ours; keep the interpreter from flushing into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: ToolwrightError) -> None:
+    if "--json" in sys.argv[1:]:
+        body = {"type": "error", "error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+        click.echo(json.dumps(body, ensure_ascii=False))
+    click.echo(f"toolwright: {error}", err=True)

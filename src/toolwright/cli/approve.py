@@ -1,0 +1,80 @@
+"""A person at a terminal is shown what a tool asks for, and says yes or no: an ApprovalRequest in, an ApprovalAnswer out."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from toolwright.cli.look import dollars, safe
+from toolwright.policy import ApprovalAnswer, ApprovalRequest
+from toolwright.powers import ALLOWED_PACKAGES, package_name
+
+_FIRST_LINES = 30
+_CHOICES = "[y] yes   [a] yes, and always for this host   [v] all the code   [n] no, with a reason   Enter is no"
+
+
+def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnswer:
+    """Show *request* on *console* and read the answer from standard input; end of input is no."""
+    _show(request, console)
+    while True:
+        said = _read(console, "> ")
+        if said == "y":
+            return ApprovalAnswer(True, "once")
+        if said == "a" and _may_stand(request):
+            return ApprovalAnswer(True, "host")
+        if said == "a":
+            console.print("Only hosts can be allowed for always, and never for a tool that sends, writes or deletes.")
+        elif said == "v":
+            console.print(Text(safe(request.source)), soft_wrap=True)
+        elif said == "n":
+            return ApprovalAnswer(False, reason=_read(console, "Why not? The model gets to read it: "))
+        elif not said:
+            return ApprovalAnswer(False, reason="The person said no.")
+        else:
+            console.print(Text(f"{safe(said)!r} is not one of y, a, v, n."))
+
+
+def _read(console: Console, prompt: str) -> str:
+    console.print(prompt, end="")
+    console.file.flush()
+    line = sys.stdin.readline()
+    return line.strip() if prompt.startswith("Why") else line.strip().lower()
+
+
+def _may_stand(request: ApprovalRequest) -> bool:
+    grant = request.question.grant
+    return (
+        bool(grant.hosts)
+        and request.question.effect != "writes"
+        and not (grant.reads or grant.writes or grant.secrets or _extra_packages(request))
+    )
+
+
+def _extra_packages(request: ApprovalRequest) -> list[str]:
+    return [one for one in request.question.packages if package_name(one) not in ALLOWED_PACKAGES]
+
+
+def _show(request: ApprovalRequest, console: Console) -> None:
+    question = request.question
+    console.print()
+    console.print(Text(f"{question.name} asks for powers that nobody has allowed yet", style="bold yellow"))
+    console.print(Text(f"  does     {safe(question.description)}"), soft_wrap=True)
+    for power in question.grant.words() + [f"package {one}" for one in _extra_packages(request)]:
+        why = request.reasons.get(power) or request.reasons.get(power.split(" ", 1)[1], "no reason was given")
+        console.print(Text(f"  {safe(power)}  ({safe(why)})", style="yellow"), soft_wrap=True)
+    console.print(Text(f"  effect   {question.effect}"))
+    if question.effect == "writes":
+        console.print(
+            Text("  It changes something outside: nothing of it runs before its first real call.", style="yellow")
+        )
+    for example in request.examples:
+        console.print(Text(f"  is tried with {safe(example)}"), soft_wrap=True)
+    console.print(Text(f"  cost so far {dollars(request.dollars)}", style="dim"))
+    lines = request.source.splitlines()
+    for line in lines[:_FIRST_LINES]:
+        console.print(Text(f"  | {safe(line)}", style="cyan"), soft_wrap=True)
+    if len(lines) > _FIRST_LINES:
+        console.print(Text(f"  | … {len(lines) - _FIRST_LINES} more lines; v shows them", style="dim"))
+    console.print(Text(_CHOICES, style="bold"))

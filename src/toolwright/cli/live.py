@@ -1,0 +1,115 @@
+"""A sink that prints a run as it happens: an Event in, a line on a console out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from toolwright.cli.look import dollars, duration, safe, short
+from toolwright.trace import Event
+
+Line = tuple[str, str]
+"""Text and style."""
+
+
+def _started(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"model  {data.get('model', '')}  ({data.get('why', '')})", "dim")]
+
+
+def _requested(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"asks for a tool  {data['name']}", "bold"), (f"  {short(data.get('description', ''))}", "dim")]
+
+
+def _attempt(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"  attempt {data['attempt']} of {data['of']}", "")]
+
+
+def _check(data: Mapping[str, Any]) -> list[Line]:
+    mark, style = {True: ("passed", "green"), False: ("failed", "red"), None: ("could not run", "yellow")}[
+        data["passed"]
+    ]
+    detail = f"  {short(data.get('detail') or '', 160)}" if data["passed"] is not True else ""
+    return [(f"    {data['check']:<9} {mark:<7} {duration(data.get('wall_s', 0.0)):>8}{detail}", style)]
+
+
+def _made(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"made   {data['name']}@{data['version']}  ({dollars(data.get('dollars'))})", "bold green")]
+
+
+def _refused(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"no tool  {data['name']}: {short(data.get('reason', ''), 300)}", "yellow")]
+
+
+def _reused(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"reuses {data['name']}@{data['version']}", "cyan")]
+
+
+def _called(data: Mapping[str, Any]) -> list[Line]:
+    arguments = json.dumps(data.get("arguments", {}), ensure_ascii=False)
+    return [(f"call   {data['name']} {short(arguments)}", "")]
+
+
+def _outcome(data: Mapping[str, Any]) -> list[Line]:
+    good = data["status"] == "ok"
+    what = json.dumps(data.get("value"), ensure_ascii=False) if good else f"{data['status']}: {data.get('detail', '')}"
+    style = "" if good else "yellow"
+    return [(f"  =    {short(what)}  ({duration(data.get('wall_s', 0.0))})", style)]
+
+
+def _answered(data: Mapping[str, Any]) -> list[Line]:
+    word = "yes" if data.get("yes") else f"no {data.get('reason', '')}".rstrip()
+    return [(f"  {data.get('who', 'person')} said {word}", "green" if data.get("yes") else "yellow")]
+
+
+def _asked(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"  {data['name']} asks for {', '.join(data.get('powers', []))}", "yellow")]
+
+
+def _warning(data: Mapping[str, Any]) -> list[Line]:
+    return [(f"note   {short(data.get('text', ''), 300)}", "yellow")]
+
+
+_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[Line]]] = {
+    "run-started": _started,
+    "tool-requested": _requested,
+    "attempt": _attempt,
+    "check": _check,
+    "tool-made": _made,
+    "tool-refused": _refused,
+    "tool-reused": _reused,
+    "tool-called": _called,
+    "outcome": _outcome,
+    "approval-asked": _asked,
+    "approval-answered": _answered,
+    "warning": _warning,
+}
+
+
+class Live:
+    """Prints a line a step on *console*. The final answer is not its business: that goes to standard output."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def emit(self, event: Event) -> None:
+        """Print what *event* says, if it says something to a person."""
+        for text, style in _LINES.get(event.kind, lambda _: [])(event.data):
+            self._console.print(Text(safe(text), style=style), soft_wrap=True)
+
+
+class JsonLines:
+    """Prints each event but the result as one JSON line on standard output."""
+
+    def emit(self, event: Event) -> None:
+        """Print the event; the door prints the last line itself."""
+        if event.kind not in ("result", "text-delta"):
+            print_json({"type": event.kind, "run_id": event.run_id, "at": event.at, **event.data})
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON line on standard output, flushed so that a reader sees it at once."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)

@@ -1,0 +1,59 @@
+"""How things look on a terminal: consoles, and untrusted text made harmless."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def safe(text: str) -> str:
+    """*text* with control and direction characters spelled out, so that no tool or model can drive the terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def short(text: str, width: int = 100) -> str:
+    """The first line of *text*, harmless and cut at *width* characters."""
+    line = safe(" ".join(text.split()))
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+@cache
+def out() -> Console:
+    """The console for results; colour only on a terminal, and `NO_COLOR` is heard."""
+    return _console(sys.stdout)
+
+
+@cache
+def err() -> Console:
+    """The console for progress, questions and complaints."""
+    return _console(sys.stderr)
+
+
+def _console(file: Any) -> Console:
+    from rich.console import Console
+
+    return Console(file=file, highlight=False, soft_wrap=not file.isatty())
+
+
+def on_terminal() -> bool:
+    """Whether a person sits there: questions can be asked and are seen."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def duration(seconds: float) -> str:
+    """`0.4 ms`, `12 ms`, `1.3 s`."""
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def dollars(amount: float | None) -> str:
+    """`$0.0012`, or `price unknown`, which is not $0."""
+    return "price unknown" if amount is None else f"${amount:.4f}"

@@ -1,0 +1,82 @@
+"""The rules of the house, as tests: small modules, floors, strict types, clean lint, light start-up."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+def tool(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_a_module_is_short_and_says_what_it_does(path):
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)) or not text.strip()
+
+
+def test_floors_hold():
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.xdist_group("mypy")
+def test_types_are_strict():
+    done = tool("mypy")
+    assert done.returncode == 0, done.stdout
+
+
+def test_lint_is_clean():
+    done = tool("ruff", "check", ".")
+    assert done.returncode == 0, done.stdout
+    done = tool("ruff", "format", "--check", ".")
+    assert done.returncode == 0, done.stdout
+
+
+def _cpu_seconds(*words: str) -> float:
+    """The least CPU time of three runs: less noisy than the wall."""
+    times = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+        after = os.times()
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(times)
+
+
+def test_importing_toolwright_loads_no_heavy_library():
+    code = "import sys, toolwright; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    heavy = {
+        "pydantic_ai",
+        "openai",
+        "starlette",
+        "uvicorn",
+        "rich",
+        "jsonschema",
+        "pydantic",
+        "httpx",
+        "yaml",
+        "asyncio",
+    }
+    assert not heavy & loaded
+
+
+def test_help_loads_no_heavy_library():
+    code = "import sys\ntry:\n import toolwright.cli as c; c.cli.main(['--help'])\nfinally:\n print(*sys.modules, file=sys.stderr)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr.split())
+    assert not {"pydantic_ai", "openai", "starlette", "uvicorn", "rich", "jsonschema", "pydantic", "httpx"} & loaded
+    assert "toolwright.cli" in loaded
