@@ -1,0 +1,295 @@
+"""The bytes of a request to the egress proxy go in; a checked Request comes out, or a BadRequest that says why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+MAX_HEAD = 32 * 1024
+"""Bytes of a request head or answer head; longer ones are refused."""
+_MAX_HEADERS = 100
+_MAX_BODY = 2**50
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+
+_HOP_BY_HOP = frozenset(
+    {
+        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
+        *(b"te", b"trailer", b"upgrade", b"http2-settings"),
+    }
+)
+_OWN = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+"""Headers that the proxy writes itself."""
+
+
+class BadRequest(Exception):
+    """A request that is not passed on; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One checked request: where to, and its head with everything taken out that belongs to this hop."""
+
+    method: str
+    name: str
+    port: int
+    path: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    length: int = 0
+    chunked: bool = False
+    waits: bool = False
+    """The client waits for `100 Continue` before it sends its body."""
+
+    @property
+    def connect(self) -> bool:
+        """Whether a tunnel was asked for."""
+        return self.method == "CONNECT"
+
+    @property
+    def authority(self) -> str:
+        """`name:port`, with brackets around an IPv6 address."""
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+
+    def head(self, *, absolute: bool = False, extra: Iterable[tuple[str, str]] = ()) -> bytes:
+        """The head to send on: Host from the target and nothing else; *absolute* for a further proxy."""
+        host = self.authority.removesuffix(":80")
+        target = f"http://{host}{self.path}" if absolute else self.path
+        lines = [f"{self.method} {target} HTTP/1.1".encode(), b"Host: " + host.encode()]
+        lines += [name + b": " + value for name, value in self.headers]
+        lines += [f"{name}: {value}".encode() for name, value in extra]
+        if self.chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        elif self.length or self.method in ("POST", "PUT", "PATCH"):
+            lines.append(b"Content-Length: %d" % self.length)
+        lines.append(b"Connection: close")
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def body(self) -> Callable[[bytes], bytes]:
+        """A filter for the client's bytes after the head that lets exactly this request's body through."""
+        return Chunks() if self.chunked else Counted(self.length)
+
+
+def parse_head(head: bytes) -> Request:
+    """The request whose head is *head* (up to and with the empty line). BadRequest on anything ambiguous."""
+    if len(head) > MAX_HEAD:
+        raise BadRequest(f"the request head is longer than {MAX_HEAD} bytes")
+    if not head.endswith(b"\r\n\r\n"):
+        raise BadRequest("the request head does not end")
+    first, *rest = head[:-4].split(b"\r\n")
+    method, target = _request_line(first)
+    if len(rest) > _MAX_HEADERS:
+        raise BadRequest(f"more than {_MAX_HEADERS} header lines")
+    headers = [_header(line) for line in rest]
+    name, port, path = _connect_target(target) if method == "CONNECT" else _absolute_target(target)
+    old = first.endswith(b"/1.0")
+    length, chunked = _framing(headers, old)
+    _once(headers, b"host")
+    if method == "CONNECT" and (length or chunked):
+        raise BadRequest("CONNECT has no body")
+    expect = _once(headers, b"expect")
+    if expect is not None and expect.lower() != b"100-continue":
+        raise BadRequest("this Expect cannot be met")
+    gone = _HOP_BY_HOP | _OWN | _named_by_connection(headers)
+    kept = tuple((field, value) for field, value in headers if field.lower() not in gone)
+    return Request(method, name, port, path, kept, length, chunked, expect is not None and not old)
+
+
+def _request_line(line: bytes) -> tuple[str, str]:
+    parts = line.split(b" ")
+    if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not _TARGET.fullmatch(parts[1]):
+        raise BadRequest("the request line is not 'METHOD target HTTP/1.1'")
+    if parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise BadRequest("only HTTP/1.1 and HTTP/1.0 are spoken here")
+    return parts[0].decode(), parts[1].decode()
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    name, colon, value = line.partition(b":")
+    if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise BadRequest("a header line is not 'name: value' (no folding, no control characters)")
+    return name, value.strip(b" \t")
+
+
+def _connect_target(target: str) -> tuple[str, int, str]:
+    name, port = _authority(target)
+    if port is None:
+        raise BadRequest("CONNECT needs 'host:port'")
+    return name, port, ""
+
+
+def _absolute_target(target: str) -> tuple[str, int, str]:
+    scheme, _, rest = target.partition("://")
+    if scheme.lower() == "https":
+        raise BadRequest("https goes through CONNECT")
+    if scheme.lower() != "http" or not rest:
+        raise BadRequest("this is a proxy: the target must be 'http://host/path', or use CONNECT")
+    if "#" in rest:
+        raise BadRequest("a target holds no fragment")
+    authority = re.split(r"[/?]", rest, maxsplit=1)[0]
+    name, port = _authority(authority)
+    path = rest[len(authority) :]
+    return name, 80 if port is None else port, path if path.startswith("/") else "/" + path
+
+
+def _authority(text: str) -> tuple[str, int | None]:
+    found = _AUTHORITY.fullmatch(text)
+    if found is None:
+        raise BadRequest("the target's host must be a plain ASCII name or address, without user and password")
+    port = found["port"]
+    if port is not None and not 0 < int(port) < 65536:
+        raise BadRequest("the port must be a number from 1 to 65535")
+    return found["name"].strip("[]").lower(), None if port is None else int(port)
+
+
+def _once(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
+    values = [value for name, value in headers if name.lower() == wanted]
+    if len(values) > 1:
+        raise BadRequest(f"{wanted.decode()} stands more than once")
+    return values[0] if values else None
+
+
+def _framing(headers: list[tuple[bytes, bytes]], old: bool) -> tuple[int, bool]:
+    length, coding = _once(headers, b"content-length"), _once(headers, b"transfer-encoding")
+    if coding is not None:
+        if length is not None or old or coding.lower() != b"chunked":
+            raise BadRequest("Transfer-Encoding must be 'chunked' alone, without Content-Length, in HTTP/1.1")
+        return 0, True
+    if length is None:
+        return 0, False
+    # isdigit of bytes knows ASCII digits only.
+    if not length.isdigit() or len(length) > 16 or int(length) > _MAX_BODY:
+        raise BadRequest("Content-Length is not a number")
+    return int(length), False
+
+
+def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    listed = [value for name, value in headers if name.lower() == b"connection"]
+    names = frozenset(part.strip(b" \t").lower() for value in listed for part in value.split(b","))
+    if names & _OWN:
+        raise BadRequest("Connection must not name a header that frames the message")
+    return names
+
+
+class Counted:
+    """Lets the first *length* bytes through and drops the rest, so that no second request slips behind the first."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def __call__(self, data: bytes) -> bytes:
+        """What of *data* belongs to the body."""
+        passed = data[: self._left]
+        self._left -= len(passed)
+        return passed
+
+
+class Chunks:
+    """Lets one chunked body through, checked line by line; chunk extensions and trailers are refused."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._left = 0  # bytes of chunk data, its CRLF included, that are still to come
+        self._ended = False
+
+    def __call__(self, data: bytes) -> bytes:
+        """What of *data* is complete and belongs to the body. BadRequest on a framing error."""
+        self._buffer += data
+        out = bytearray()
+        while self._buffer and not self._ended and (part := self._step()):
+            out += part
+        if self._ended:
+            self._buffer = b""
+        return bytes(out)
+
+    def _step(self) -> bytes:
+        if self._left:
+            return self._data()
+        line, end, rest = self._buffer.partition(b"\r\n")
+        if not end:
+            if len(self._buffer) > 16:
+                raise BadRequest("a chunk size is too long")
+            return b""
+        if not _CHUNK_SIZE.fullmatch(line):
+            raise BadRequest("a chunk size is not a plain hexadecimal number")
+        size = int(line, 16)
+        if size:
+            self._buffer, self._left = rest, size + 2
+            return b"%x\r\n" % size
+        if len(rest) < 2:
+            return b""
+        if not rest.startswith(b"\r\n"):
+            raise BadRequest("trailers after a chunked body are not passed on")
+        self._ended = True
+        return b"0\r\n\r\n"
+
+    def _data(self) -> bytes:
+        if self._left > 2:
+            part = self._buffer[: self._left - 2]
+        elif len(self._buffer) < self._left:
+            return b""
+        else:
+            part = self._buffer[:2]
+            if part != b"\r\n":
+                raise BadRequest("a chunk is longer than its size")
+        self._buffer = self._buffer[len(part) :]
+        self._left -= len(part)
+        return part
+
+
+class AnswerHead:
+    """A filter for the server's bytes that reads the status and makes the head say `Connection: close`."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._buffer: bytes | None = b""
+
+    def __call__(self, data: bytes) -> bytes:
+        """What goes to the client; '' until a final head is complete. BadRequest if it is no HTTP answer."""
+        if self._buffer is None:
+            return data
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head, rest = self._buffer[:end], self._buffer[end + 4 :]
+            self.status = answer_status(head)
+            if not 100 <= self.status < 200:
+                self._buffer = None
+                return self._rewrite(head) + rest
+            self._buffer = rest  # interim answers end here: the proxy has given its own
+        if len(self._buffer) > MAX_HEAD:
+            raise BadRequest(f"the answer's head is longer than {MAX_HEAD} bytes")
+        return b""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the final head has passed."""
+        return self._buffer is None
+
+    @staticmethod
+    def _rewrite(head: bytes) -> bytes:
+        first, *lines = head.split(b"\r\n")
+        kept = [line for line in lines if line.partition(b":")[0].strip().lower() not in _HOP_BY_HOP]
+        return b"\r\n".join([first, *kept, b"Connection: close"]) + b"\r\n\r\n"
+
+
+def answer_status(head: bytes) -> int:
+    """The status of an HTTP answer by its first line. BadRequest if there is none."""
+    found = re.match(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r|\Z)", head)
+    if found is None:
+        raise BadRequest("the server's answer is not HTTP/1")
+    return int(found[1])
+
+
+def refusal(status: int, sentence: str) -> bytes:
+    """A whole answer that carries *sentence* in its body and, for clients that show no body, in its reason."""
+    # A CONNECT that fails shows a program the reason phrase and nothing else.
+    text = "toolwright: " + "".join(c if " " <= c <= "~" else "?" for c in sentence)
+    body = text + "\n"
+    return (
+        f"HTTP/1.1 {status} {text}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    ).encode()
