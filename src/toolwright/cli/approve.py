@@ -1,4 +1,4 @@
-"""A person at a terminal is shown what a tool asks for, and says yes or no: an ApprovalRequest in, an ApprovalAnswer out."""
+"""A person at a terminal says yes or no to what a tool asks for: ApprovalRequest in, ApprovalAnswer out."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+"""`toolwright make` and `toolwright check`: the forge and the validator on their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolwright.cli.live import JsonLines, Live, print_json
+from toolwright.cli.look import duration, err, out, safe
+from toolwright.cli.options import box_options, model_options, open_toolwright
+
+if TYPE_CHECKING:
+    from toolwright.forge import Forged
+    from toolwright.tool import Verdict
+
+
+@click.command()
+@click.argument("name")
+@click.option("--description", "-d", required=True, help="One clear sentence: what it does.")
+@click.option("--input-params", "-p", default="", help="As in a signature: \"amount: float, currency: str = 'USD'\".")
+@click.option("--return-type", "-r", default="Any", help='An annotation: "list[dict[str, str]]".')
+@click.option("--example", "-e", "examples", multiple=True, help="`f(1) == 2`; repeat.")
+@click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
+@click.option("--package", "packages", multiple=True, help="A package that it may use; repeat.")
+@model_options
+def make(name: str, **options: Any) -> None:
+    """Make the tool NAME without a task: written by the model, proved, and put on the shelf."""
+    sink = JsonLines() if options["as_json"] else Live(err())
+    spec = {
+        "tool_name": name,
+        "description": options["description"],
+        "input_params": options["input_params"],
+        "return_type": options["return_type"],
+        "example": "\n".join(options["examples"]),
+        "powers": {"hosts": list(options["hosts"]), "packages": list(options["packages"])},
+    }
+    with open_toolwright(options, sink) as tw:
+        forged = tw.make(spec)
+    sys.exit(report(forged, options["as_json"]))
+
+
+def report(forged: Forged, as_json: bool) -> int:
+    """Print what came of making, and the exit code: 0 made, 1 not made, 4 refused."""
+    version = forged.version
+    verdict = forged.verdicts[-1] if forged.verdicts else None
+    if as_json:
+        name = str(version) if version else None
+        checks = _checks(verdict) if verdict else []
+        print_json({"type": "made", "made": name, "reason": forged.reason, "checks": checks})
+    elif version is not None:
+        for check in version.verdict.checks:
+            for note in check.notes:
+                err().print(f"note   {safe(note)}", style="dim", markup=False)
+        out().print(f"made {version}", style="bold green", markup=False)
+    else:
+        if verdict is not None:
+            _table(verdict)
+        err().print(f"not made: {safe(forged.reason)}", style="yellow", markup=False)
+    if version is not None:
+        return 0
+    return 4 if verdict is not None and verdict.pending is not None else 1
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="The function in it (default: the file's name).")
+@click.option("--example", default="", help="`f(1) == 2`; several, one a line.")
+@click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
+@click.option("--package", "packages", multiple=True, help="A package that it needs; repeat.")
+@box_options
+def check(file: Path, **options: Any) -> None:
+    """Validate the function in FILE and register nothing. Exit code 0 if it passes, 1 if not."""
+    words = ("example", "hosts", "packages")
+    with open_toolwright(options) as tw:
+        source = file.read_text("utf-8")
+        verdict = tw.validate(options["name"] or file.stem, source, **{word: options[word] for word in words})
+    if options["as_json"]:
+        body = {"checks": _checks(verdict), "untested": list(verdict.untested)}
+        print_json({"type": "verdict", "passed": verdict.passed, **body})
+    else:
+        _table(verdict)
+    sys.exit(0 if verdict.passed else 1)
+
+
+def _checks(verdict: Verdict) -> list[dict[str, Any]]:
+    return [
+        {"check": one.name, "passed": one.passed, "detail": one.detail, "wall_s": one.wall_s, "notes": list(one.notes)}
+        for one in verdict.checks
+    ]
+
+
+def _table(verdict: Verdict) -> None:
+    words = {True: ("passed", "green"), False: ("failed", "red"), None: ("could not run", "yellow")}
+    for one in verdict.checks:
+        word, style = words[one.passed]
+        out().print(
+            f"{one.name:<9} {word:<14} {duration(one.wall_s):>8}  {safe(one.detail)}", style=style, markup=False
+        )
+        for note in one.notes:
+            out().print(f"{'':<9} note: {safe(note)}", style="dim", markup=False)
+    for line in verdict.untested:
+        out().print(f"untested  {safe(line)}", style="yellow", markup=False)
+    if verdict.pending is not None:
+        out().print(
+            f"stopped   {verdict.pending.status.value}: {safe(verdict.pending.detail)}", style="yellow", markup=False
+        )

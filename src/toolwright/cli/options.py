@@ -1,0 +1,86 @@
+"""Options that several commands share, and the Toolwright that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from toolwright.app import Toolwright
+    from toolwright.trace import Sink
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_HOME = click.option(
+    "--home", type=click.Path(path_type=Path), metavar="DIR", help="The folder that holds shelf and runs."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+_POLICY = click.option(
+    "--policy", type=click.Path(path_type=str), metavar="FILE", help="Rules that allow, ask or deny."
+)
+_LIMITS = click.option("--limits", type=click.Choice(["default", "strict"]), help="What one call may use.")
+_SANDBOX = click.option("--sandbox", type=click.Choice(["auto", "full", "landlock"]), help="The profile of the box.")
+_YES = click.option("--yes", is_flag=True, help="Say yes to every power that is asked for.")
+_MODEL = (
+    click.option("--model", metavar="PROVIDER:NAME", help="The model; without it, the first one that can be had."),
+    click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint (chat completions)."),
+    click.option("--generator-model", metavar="PROVIDER:NAME", help="Another model for writing tools."),
+    click.option("--examiner-model", metavar="PROVIDER:NAME", help="Another model for setting held-back examples."),
+    click.option("--surface", type=click.Choice(["native", "fixed"]), help="Whether new tools join the tools array."),
+    click.option("--max-new-tools", type=click.IntRange(0), metavar="N", help="New tools in one run (5)."),
+)
+_SETTINGS = {
+    "model": "model",
+    "base_url": "base_url",
+    "generator_model": "generator.model",
+    "examiner_model": "examiner.model",
+    "surface": "surface",
+    "max_new_tools": "max_new_tools",
+    "policy": "policy",
+    "limits": "limits.profile",
+    "sandbox": "sandbox",
+    "max_steps": "max_steps",
+}
+"""Option name → name of the setting."""
+
+
+def home_options(command: Command) -> Command:
+    """`--home` and `--json`."""
+    return _HOME(_JSON(command))
+
+
+def box_options(command: Command) -> Command:
+    """`home_options` and what decides how a call runs."""
+    return home_options(_POLICY(_LIMITS(_SANDBOX(_YES(command)))))
+
+
+def model_options(command: Command) -> Command:
+    """`box_options` and what chooses the model."""
+    for option in reversed(_MODEL):
+        command = option(command)
+    return box_options(command)
+
+
+def open_toolwright(options: dict[str, Any], sink: Sink | None = None, *, ask: bool = True) -> Toolwright:
+    """The Toolwright that *options* describe; a person at the terminal answers for powers if *ask*."""
+    from toolwright.app import Toolwright
+    from toolwright.settings import load
+
+    given = {name: options[key] for key, name in _SETTINGS.items() if options.get(key) is not None}
+    approve = True if options.get("yes") else _terminal_approval() if ask else None
+    return Toolwright(
+        settings=load(options.get("home"), given), approve=approve, sink=sink, record=options.get("record")
+    )
+
+
+def _terminal_approval() -> Callable[[Any], Any] | None:
+    from toolwright.cli.look import err, on_terminal
+
+    if not on_terminal():
+        return None
+    from toolwright.cli.approve import ask_person
+
+    return lambda request: ask_person(request, err())

@@ -1,0 +1,94 @@
+"""`toolwright registry`: retire, restore, import, adopt, rebuild, trust."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolwright.cli.live import print_json
+from toolwright.cli.look import out, safe
+from toolwright.cli.make import report
+from toolwright.cli.options import box_options, home_options, open_toolwright
+
+
+@click.group()
+def registry() -> None:
+    """Retire, restore, import, adopt, rebuild, trust."""
+
+
+def _say(as_json: bool, text: str, **fields: Any) -> None:
+    if as_json:
+        print_json({"type": "registry", **fields})
+    else:
+        out().print(safe(text), markup=False)
+
+
+@registry.command()
+@click.argument("name")
+@home_options
+def retire(name: str, **options: Any) -> None:
+    """Take the tool NAME off the shelf; its versions and history stay."""
+    with open_toolwright(options, ask=False) as tw:
+        tw.registry.retire(name)
+    _say(options["as_json"], f"retired {name}; `toolwright registry restore {name}` brings it back", retired=name)
+
+
+@registry.command()
+@click.argument("name")
+@click.argument("number", type=click.IntRange(1), required=False)
+@home_options
+def restore(name: str, number: int | None, **options: Any) -> None:
+    """Put the tool NAME (version NUMBER, or its newest) back on the shelf."""
+    with open_toolwright(options, ask=False) as tw:
+        version = tw.registry.restore(name, number)
+    _say(options["as_json"], f"restored {version}", restored=str(version))
+
+
+@registry.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="The function in it (default: the file's name).")
+@click.option("--description", help="One sentence, where the function has no docstring.")
+@click.option("--input-params", help="As in a signature, where annotations are missing.")
+@click.option("--return-type", help="An annotation, where it is missing.")
+@click.option("--example", default="", help="`f(1) == 2`; several, one a line.")
+@click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
+@click.option("--package", "packages", multiple=True, help="A package that it needs; repeat.")
+@box_options
+def import_(file: Path, **options: Any) -> None:
+    """Make the function in FILE a tool, through the same validator, with origin `person`."""
+    words = ("name", "description", "input_params", "return_type", "example", "hosts", "packages")
+    with open_toolwright(options) as tw:
+        made = tw.import_file(file, **{word: options[word] for word in words})
+    sys.exit(report(made, options["as_json"]))
+
+
+@registry.command()
+@click.argument("name")
+@box_options
+def adopt(name: str, **options: Any) -> None:
+    """Validate the edited file of the tool NAME; if it passes it becomes its next version."""
+    with open_toolwright(options) as tw:
+        made = tw.adopt(name)
+    sys.exit(report(made, options["as_json"]))
+
+
+@registry.command()
+@home_options
+def rebuild(**options: Any) -> None:
+    """Build the index anew from the tools' files."""
+    with open_toolwright(options, ask=False) as tw:
+        count = tw.registry.rebuild()
+    _say(options["as_json"], f"index rebuilt: {count} versions", versions=count)
+
+
+@registry.command()
+@click.argument("home", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".toolwright")
+def trust(home: Path) -> None:
+    """Use the project's home HOME (./.toolwright), with its approvals and settings, from now on."""
+    from toolwright.homes import trust as remember
+
+    remember(home)
+    out().print(f"trusted {home.resolve()}", markup=False)

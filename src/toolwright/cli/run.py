@@ -1,0 +1,91 @@
+"""`toolwright run`: a task in, the answer on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolwright.cli.live import JsonLines, Live, print_json
+from toolwright.cli.look import dollars, duration, err, out, safe
+from toolwright.cli.options import model_options, open_toolwright
+from toolwright.errors import UserError
+
+if TYPE_CHECKING:
+    from toolwright.orchestrator import RunResult
+
+EXIT_CODES = {"complete": 0, "incomplete": 3, "failed": 5, "cancelled": 130}
+
+
+@click.command()
+@click.argument("task", nargs=-1)
+@click.option(
+    "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/RUN/).")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write the model's answers as a script."
+)
+@click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model steps in one run (15).")
+@model_options
+def run(task: tuple[str, ...], **options: Any) -> None:
+    """Do TASK; make the tools that it lacks, in the sandbox, and keep them.
+
+    TASK may be given without quotes, or as - to be read from standard input.
+    """
+    words = " ".join(task)
+    if words == "-":
+        words = sys.stdin.read().strip()
+    if not words and not options["resume"]:
+        raise UserError('There is no task. Write it behind `toolwright run`, such as: toolwright run "USD to ILS now"')
+    as_json = options["as_json"]
+    sink = JsonLines() if as_json else Live(err()) if sys.stderr.isatty() else None
+    with open_toolwright(options, sink) as tw:
+        result = tw.run(words, files=options["files"], out=options["out"], resume=options["resume"])
+    if as_json:
+        print_json(as_result(result))
+    else:
+        show_result(result)
+    sys.exit(EXIT_CODES[result.status])
+
+
+def as_result(result: RunResult) -> dict[str, Any]:
+    """The last JSON line of a run."""
+    cost = result.cost
+    return {
+        "type": "result",
+        "status": result.status,
+        "output": result.output,
+        "made": list(result.made),
+        "reused": list(result.reused),
+        "files": [str(path) for path in result.files],
+        "cost": {
+            "tokens_in": cost.tokens_in,
+            "tokens_out": cost.tokens_out,
+            "dollars": cost.dollars,
+            "model_calls": cost.calls,
+        },
+        "wall_s": round(result.wall_s, 3),
+        "model": result.model,
+        "run_id": result.run_id,
+    }
+
+
+def show_result(result: RunResult) -> None:
+    """The answer on standard output; what it took on standard error, if somebody watches."""
+    out().print(safe(result.output), markup=False)
+    for path in result.files:
+        out().print(f"file {path}", markup=False)
+    if result.status != "complete":
+        again = (
+            f"; `toolwright run --resume {result.run_id}` goes on" if result.status in ("failed", "cancelled") else ""
+        )
+        err().print(f"{result.status}{again}", style="yellow", markup=False)
+    if sys.stderr.isatty():
+        made, reused = ", ".join(result.made) or "nothing", ", ".join(result.reused) or "nothing"
+        tokens = result.cost.tokens_in + result.cost.tokens_out
+        spent = f"{dollars(result.cost.dollars)} ({tokens:,} tokens), {duration(result.wall_s)}"
+        err().print(f"made {made}; reused {reused}; {spent}; run {result.run_id}", style="dim", markup=False)
