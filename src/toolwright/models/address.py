@@ -1,0 +1,29 @@
+"""Addresses of endpoints: which of them are this very machine, and how one is written."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from toolwright.errors import UserError
+
+
+def is_loopback(url: str) -> bool:
+    """Whether *url* leads to this machine: `localhost`, `*.localhost`, or an address in 127.0.0.0/8 or ::1."""
+    name = (urlsplit(url).hostname or "").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_url(url: str) -> str:
+    """*url* without a slash at its end; UserError when it is not an http(s) address, or holds a password."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"base URL {url!r} is not an address; write for example 'http://127.0.0.1:8000/v1'.")
+    if parts.username or parts.password:
+        raise UserError("The base URL holds a user name or a password; keys belong into the environment.")
+    return url.strip().rstrip("/")

@@ -1,0 +1,177 @@
+"""Settings in, the model to take out, with the sentence why: as said, else by key, else a local Ollama, else advice."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from toolwright.errors import UserError
+from toolwright.models.address import checked_url, is_loopback
+from toolwright.models.table import OLLAMA_ADDRESS, PROVIDERS, ProviderRow, row_of
+from toolwright.models.values import ModelChoice, ModelSettings
+from toolwright.trace import Role
+
+PROBE_S = 0.3
+"""How long a local Ollama may take to say that it is there; an address that somebody set gets ten times that."""
+
+
+def settings_for(role: Role, by_role: Mapping[Role, ModelSettings]) -> ModelSettings:
+    """The settings that hold for *role*: its own, filled up from the orchestrator's.
+
+    The orchestrator's address goes with a bare model name, and with a model of the same provider; a model of another
+    provider is spoken to at that provider's own address.
+    """
+    first = by_role.get("orchestrator", ModelSettings())
+    own = by_role.get(role, first)
+    if own.base_url is not None or first.base_url is None:
+        return own if own.model or own.base_url else replace(own, model=first.model)
+    if own.model is None:
+        return replace(own, model=first.model, base_url=first.base_url)
+    provider = _provider_in(own.model)
+    same = provider is None or provider == (_provider_in(first.model or "") or "openai")
+    return replace(own, base_url=first.base_url) if same else own
+
+
+def choose(settings: ModelSettings, environ: Mapping[str, str] | None = None) -> ModelChoice:
+    """The model to take. Asks the network only on loopback, or where the person named an address."""
+    env = os.environ if environ is None else environ
+    base_url = checked_url(settings.base_url) if settings.base_url else None
+    if settings.model:
+        return _said(settings.model, base_url, env)
+    if base_url is not None:
+        return _listed(base_url)
+    by_key = _by_key(env)
+    return by_key or _ollama(env) or _none()
+
+
+def _said(model: str, base_url: str | None, env: Mapping[str, str]) -> ModelChoice:
+    provider = _provider_in(model)
+    if provider is None and base_url is None:
+        raise UserError(
+            f"model {model!r}: write provider:name, such as 'openai:{PROVIDERS[0].default_model}', "
+            "or add --base-url for a server of your own."
+        )
+    name = model if provider is None else model.split(":", 1)[1]
+    if not name:
+        raise UserError(f"model {model!r} has no name after the colon.")
+    provider = provider or "openai"
+    if base_url is None:
+        base_url = _usual_address(provider, env)
+    if base_url is None:
+        _check_library(provider)
+    why = "it was asked for" + (f", at {base_url}" if base_url else "")
+    return ModelChoice(provider, name, base_url, why)
+
+
+def _usual_address(provider: str, env: Mapping[str, str]) -> str | None:
+    """The address that a provider's own variable sets; for those that are spoken to in chat completions."""
+    if provider in ("openai", "openai-chat") and env.get("OPENAI_BASE_URL"):
+        return checked_url(env["OPENAI_BASE_URL"])
+    return _ollama_address(env) + "/v1" if provider == "ollama" else None
+
+
+def _listed(base_url: str) -> ModelChoice:
+    names = _names(f"{base_url}/models", "data", "id", PROBE_S * 10)
+    if not names:
+        raise UserError(f"{base_url} does not say which models it has; name one with --model NAME.")
+    return ModelChoice("openai", names[0], base_url, f"it is the first model that {base_url} lists")
+
+
+def _by_key(env: Mapping[str, str]) -> ModelChoice | None:
+    for row in PROVIDERS:
+        variable = next((name for name in row.variables if env.get(name)), None)
+        if variable is not None:
+            base_url = _usual_address(row.provider, env)
+            if base_url is None:
+                _check_library(row.provider, f"{variable} is set")
+            return ModelChoice(row.provider, row.default_model, base_url, f"{variable} is set")
+    return None
+
+
+def _ollama_address(env: Mapping[str, str]) -> str:
+    address = env.get("OLLAMA_BASE_URL") or env.get("OLLAMA_HOST") or OLLAMA_ADDRESS
+    if "://" not in address:
+        address = f"http://{address}"
+    # A server listens on every address, a client calls one.
+    address = checked_url(address).replace("//0.0.0.0", "//127.0.0.1").removesuffix("/v1")
+    return address if address.count(":") > 1 else f"{address}:11434"
+
+
+def _ollama(env: Mapping[str, str]) -> ModelChoice | None:
+    address = _ollama_address(env)
+    was_set = bool(env.get("OLLAMA_BASE_URL") or env.get("OLLAMA_HOST"))
+    if not was_set and not is_loopback(address):
+        return None
+    wait = PROBE_S * 10 if was_set else PROBE_S
+    names = _names(f"{address}/api/tags", "models", "name", wait) or _names(f"{address}/v1/models", "data", "id", wait)
+    names = [name for name in names if "embed" not in name]
+    if not names:
+        return None
+    return ModelChoice("ollama", names[0], f"{address}/v1", f"no key is set, and an Ollama answers at {address}")
+
+
+def _names(url: str, list_key: str, name_key: str, wait_s: float) -> list[str]:
+    """The names in a list of models, or nothing when nobody answers there in time."""
+    proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
+    headers = {}
+    if list_key == "data" and os.environ.get("OPENAI_API_KEY"):
+        headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.build_opener(proxies).open(request, timeout=wait_s) as answer:
+            listed: Any = json.loads(answer.read(1 << 20))
+        return [str(one[name_key]) for one in listed[list_key]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _none() -> ModelChoice:
+    keys = ", ".join(row.variables[0] for row in PROVIDERS)
+    raise UserError(
+        "No model: none was named, no key is set, and no local Ollama answers. Ways to go on:\n"
+        f"  set a provider's key: {keys}\n"
+        "  name a model: --model provider:name\n"
+        "  use a server of your own that speaks chat completions: --base-url http://127.0.0.1:8000/v1 --model NAME\n"
+        "  start a local model: ollama pull qwen3 && ollama serve\n"
+        "  see it work without any of these: toolwright demo"
+    )
+
+
+def _provider_in(model: str) -> str | None:
+    """The known provider before the first colon, or None: `qwen3:8b` is a bare name."""
+    head, colon, _ = model.partition(":")
+    if not colon:
+        return None
+    if row_of(head) is not None or head == "ollama":
+        return head
+    from pydantic_ai.providers import infer_provider_class
+
+    try:
+        infer_provider_class(head)
+    except ValueError:
+        return None
+    except ImportError:
+        return head  # known, and its library is missing: said when it is built
+    return head
+
+
+def _check_library(provider: str, because: str = "") -> None:
+    row: ProviderRow | None = row_of(provider)
+    if row is None or not row.extra or _installed(row.module):
+        return
+    reason = f"{because}, but " if because else ""
+    raise UserError(
+        f"{reason}the library for {provider} models is not installed: pip install 'toolwright[{row.extra}]'"
+    )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,203 @@
+"""The facade: settings by role in; models for the agent loop and answers for generator and examiner out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolwright.models.asking import AnswerShape, Reply
+from toolwright.models.choose import choose, settings_for
+from toolwright.models.values import Journal, Ledger, ModelChoice, ModelSettings
+from toolwright.trace import Cost, Event, Place, Role
+
+if TYPE_CHECKING:
+    import httpx2
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model, ModelRequestParameters
+
+    from toolwright.models.record import Recorder
+    from toolwright.models.underway import Asking, OnText
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    role: Role
+    place: Place
+    cost: Cost
+
+
+class Models:
+    """Every model call of a run goes through here. One instance serves many runs, and one event loop at a time."""
+
+    def __init__(
+        self,
+        settings: Mapping[Role, ModelSettings],
+        journal: Journal,
+        ledger: Ledger,
+        emit: Callable[[Event], None] | None = None,
+        *,
+        record: Path | None = None,
+    ) -> None:
+        """*settings* of the orchestrator serve every role that has none of its own; *record* is written as a script."""
+        self._settings = dict(settings)
+        self._journal, self._ledger = journal, ledger
+        self._emit = emit or (lambda event: None)
+        self._record_path = record
+        self._recorder: Recorder | None = None
+        self._choices: dict[Role, ModelChoice] = {}
+        self._chains: dict[Role, Model] = {}
+        self._clients: list[httpx2.AsyncClient] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._spent: list[_Spent] = []
+
+    def choice(self, role: Role = "orchestrator") -> ModelChoice:
+        """The model that *role* takes and why; chosen once. UserError names every way to go on when there is none."""
+        if role not in self._choices:
+            self._choices[role] = choose(settings_for(role, self._settings))
+        return self._choices[role]
+
+    def agent_model(
+        self, place: Callable[[], Place], role: Role = "orchestrator", on_text: OnText | None = None
+    ) -> Model:
+        """A model for the agent loop. *place* is asked once for each call; *on_text* hears pieces while streaming."""
+        from toolwright.models.journal import Journaled, Unrepeated
+
+        return Journaled(self._chain(role), self._journal, role, Unrepeated(place), self._told, on_text)
+
+    async def ask(
+        self,
+        *,
+        role: Role,
+        system: str,
+        user: str,
+        answer: AnswerShape,
+        place: Place,
+        on_text: OnText | None = None,
+    ) -> Reply:
+        """One question with one offered answer. Never raises for an odd answer; ModelError for a dead provider."""
+        from pydantic_ai.messages import ModelRequest, SystemPromptPart, UserPromptPart
+        from pydantic_ai.models import ModelRequestParameters
+        from pydantic_ai.tools import ToolDefinition
+
+        from toolwright.models.journal import Journaled
+        from toolwright.models.reply import reply_of
+
+        tool = ToolDefinition(
+            name=answer.name,
+            description=answer.description,
+            parameters_json_schema=dict(answer.schema),
+            strict=False,
+        )
+        asked: list[Asking] = []
+
+        def told(
+            call: Asking,
+            messages: list[ModelMessage],
+            parameters: ModelRequestParameters,
+            response: ModelResponse,
+            recorded: bool,
+        ) -> None:
+            asked.append(call)
+            self._told(call, messages, parameters, response, recorded)
+
+        model = Journaled(self._chain(role), self._journal, role, lambda: place, told, on_text)
+        request = ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(user)])
+        # Free to answer in words: many models write better code outside a tool call, and we read both.
+        parameters = ModelRequestParameters(function_tools=[tool], allow_text_output=True)
+        response = await model.request([request], None, parameters)
+        return reply_of(response, str(self.choice(role)), asked[0].cost)
+
+    def cost(self, run_id: str, *, role: Role | None = None, under: Place | None = None) -> Cost:
+        """What *run_id* cost so far, recorded answers included; of one role, or of the calls at and below a place."""
+        total = Cost()
+        for spent in self._spent:
+            if spent.place.run_id == run_id and role in (None, spent.role) and _within(spent.place, under):
+                total += spent.cost
+        return total
+
+    async def aclose(self) -> None:
+        """Close the connections; the instance may be used again afterwards."""
+        clients, self._clients = self._clients, []
+        self._chains.clear()
+        for client in clients:
+            await client.aclose()
+
+    def _chain(self, role: Role) -> Model:
+        """The links inside the journal, built once for each role and event loop: connections live in one loop."""
+        loop = asyncio.get_running_loop() if _loop_runs() else None
+        if loop is not self._loop:
+            self._loop = loop
+            self._chains.clear()
+            self._clients.clear()
+        if role not in self._chains:
+            self._chains[role] = self._build(role)
+        return self._chains[role]
+
+    def _build(self, role: Role) -> Model:
+        from toolwright.models.budget import Budgeted
+        from toolwright.models.link import Spoken
+        from toolwright.models.provider import build, http_client
+        from toolwright.models.retry import Retried
+
+        choice, how = self.choice(role), settings_for(role, self._settings)
+        if role == "examiner":
+            # An endpoint that knows no examiner must cost little time: a run goes on without one.
+            how = replace(how, retry=replace(how.retry, tries=min(2, how.retry.tries), total_s=10.0))
+        client = http_client(how.timeout_s, choice.base_url)
+        self._clients.append(client)
+        spoken = Spoken(build(choice, client), how)
+        return Retried(Budgeted(spoken, self._ledger, choice, how), choice, how, self._warn)
+
+    def _warn(self, run_id: str, text: str) -> None:
+        self._emit(Event("warning", run_id, {"text": text}))
+
+    def _told(
+        self,
+        call: Asking,
+        messages: list[ModelMessage],
+        parameters: ModelRequestParameters,
+        response: ModelResponse,
+        recorded: bool,
+    ) -> None:
+        del parameters
+        self._spent.append(_Spent(call.role, call.place, call.cost))
+        if self._record_path is not None:
+            from toolwright.models.record import Recorder
+
+            self._recorder = self._recorder or Recorder(self._record_path)
+            self._recorder.add(call.role, messages, response)
+        total = self.cost(call.place.run_id)
+        data = {
+            "role": call.role,
+            "tokens_in": total.tokens_in,
+            "tokens_out": total.tokens_out,
+            "dollars": total.dollars,
+            "calls": total.calls,
+            "call": {
+                "tokens_in": call.cost.tokens_in,
+                "tokens_out": call.cost.tokens_out,
+                "dollars": call.cost.dollars,
+                "tries": call.cost.calls,
+                "recorded": recorded,
+            },
+        }
+        self._emit(Event("cost", call.place.run_id, data))
+
+
+def _within(place: Place, under: Place | None) -> bool:
+    if under is None:
+        return True
+    if place.step != under.step:
+        return False
+    return place.position == under.position or not under.position or place.position.startswith(f"{under.position}.")
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""A ModelChoice in, a model of the provider library out: with our own HTTP client, and no retries inside it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+from openai.types import chat
+from pydantic_ai.exceptions import UserError as LibraryUserError
+from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from toolwright.errors import UserError
+from toolwright.models.address import is_loopback
+from toolwright.models.table import OLLAMA_ADDRESS, key_variable, row_of
+from toolwright.models.values import ModelChoice
+
+CONNECT_S = 5.0
+NO_KEY = "no-key-needed"
+"""Sent to endpoints that ask for none: the OpenAI client refuses to start without one."""
+
+
+class _TolerantStream(OpenAIStreamedResponse):
+    """The same answer in pieces: the price comes with the last one."""
+
+    def _map_chunk_provider_details(self, chunk: chat.ChatCompletionChunk) -> dict[str, Any] | None:
+        details = super()._map_chunk_provider_details(chunk) or {}
+        return {**details, **_reported_price(chunk.usage)} or None
+
+
+class TolerantChatModel(OpenAIChatModel):
+    """Chat completions as other people's servers send them: ids left out, arguments as objects, a price in `usage`."""
+
+    def _validate_completion(self, response: chat.ChatCompletion) -> Any:
+        for choice in response.choices or []:
+            for call in getattr(choice.message, "tool_calls", None) or []:
+                _complete(call)
+        return super()._validate_completion(response)
+
+    def _process_provider_details(self, response: chat.ChatCompletion) -> dict[str, Any] | None:
+        details = super()._process_provider_details(response) or {}
+        return {**details, **_reported_price(response.usage)}
+
+    @property
+    def _streamed_response_cls(self) -> type[OpenAIStreamedResponse]:
+        return _TolerantStream
+
+
+def _reported_price(usage: Any) -> dict[str, float]:
+    """`{"cost": dollars}` where an endpoint says what it charged, as several gateways do beside the token counts."""
+    reported = (getattr(usage, "model_extra", None) or {}).get("cost")
+    if not isinstance(reported, int | float) or isinstance(reported, bool):
+        return {}
+    return {"cost": float(reported)}
+
+
+def _complete(call: Any) -> None:
+    """Give a tool call the fields that the library insists on; what the model meant is left as it was sent."""
+    if not isinstance(getattr(call, "id", None), str):
+        call.id = ""
+    if getattr(call, "type", None) is None:
+        call.type = "function"
+    function = getattr(call, "function", None)
+    if function is None:
+        return
+    arguments = getattr(function, "arguments", None)
+    if not isinstance(arguments, str):
+        function.arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
+
+
+def http_client(timeout_s: float, base_url: str | None = None) -> httpx2.AsyncClient:
+    """A client that takes proxies from the environment, except for loopback addresses, where it never uses one."""
+    hosts = {"127.0.0.1", "localhost", "[::1]"}
+    if base_url is not None and is_loopback(base_url):
+        name = httpx2.URL(base_url).host
+        hosts.add(f"[{name}]" if ":" in name else name)
+    direct = {f"all://{host}": httpx2.AsyncHTTPTransport() for host in sorted(hosts)}
+    return httpx2.AsyncClient(timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S), mounts=direct)
+
+
+def build(choice: ModelChoice, client: httpx2.AsyncClient) -> Model:
+    """The model of *choice*, speaking through *client*; UserError says what to install or to set."""
+    try:
+        if choice.provider == "ollama":
+            return infer_model(f"ollama:{choice.name}", _with_client(client, _ollama_url(choice)))
+        if choice.base_url is not None:
+            return _compatible(choice, choice.base_url, client)
+        return infer_model(str(choice), _with_client(client, None))
+    except ImportError:
+        raise UserError(missing_library(choice.provider)) from None
+    except LibraryUserError as error:
+        raise UserError(_unusable(choice, str(error))) from None
+
+
+def missing_library(provider: str) -> str:
+    """The sentence that says how to install the library of *provider*."""
+    row = row_of(provider)
+    package = f"toolwright[{row.extra}]" if row is not None and row.extra else f"pydantic-ai-slim[{provider}]"
+    return f"The library for {provider!r} models is not installed: pip install '{package}'"
+
+
+def _unusable(choice: ModelChoice, detail: str) -> str:
+    variable = key_variable(choice.provider)
+    if variable in detail and not os.environ.get(variable):
+        return f"There is no key for {choice}: set {variable}, or choose another model with --model."
+    return f"The model {choice} cannot be used: {detail.splitlines()[0]}"
+
+
+def _compatible(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient) -> Model:
+    row = row_of(choice.provider)
+    variables = row.variables if row is not None else ("OPENAI_API_KEY",)
+    key = next((os.environ[name] for name in variables if os.environ.get(name)), NO_KEY)
+    provider = OpenAIProvider(base_url=base_url, api_key=key, http_client=client)
+    host = httpx2.URL(base_url).host
+    profile = OpenAIModelProfile(
+        # A stream that stops without saying why has been cut: half a tool call must never be acted on.
+        openai_chat_streaming_requires_finish_reason=True,
+        openai_supports_strict_tool_definition=False,
+        # Only OpenAI itself wants the newer name of the output limit; other servers know `max_tokens`.
+        openai_chat_supports_max_completion_tokens=host.endswith((".openai.com", ".azure.com")),
+    )
+    return TolerantChatModel(choice.name, provider=provider, profile=profile)
+
+
+def _ollama_url(choice: ModelChoice) -> str:
+    return choice.base_url or os.environ.get("OLLAMA_BASE_URL") or f"{OLLAMA_ADDRESS}/v1"
+
+
+def _with_client(client: httpx2.AsyncClient, base_url: str | None) -> Callable[[str], Provider[Any]]:
+    """A factory that hands our client to each provider which takes one, and builds the others their own way."""
+
+    def provider_of(name: str) -> Provider[Any]:
+        if name.startswith("gateway/"):
+            return infer_provider(name)
+        kind = infer_provider_class(name)
+        takes = inspect.signature(kind.__init__).parameters
+        # Libraries of their own kind (Mistral, Bedrock, …) want other clients; those built on httpx2 say so.
+        given: dict[str, Any] = {"http_client": client} if "httpx" in _annotation(takes) else {}
+        if base_url is not None:
+            given["base_url"] = base_url
+        return kind(**given)
+
+    return provider_of
+
+
+def _annotation(parameters: Any) -> str:
+    parameter = parameters.get("http_client")
+    text = str(parameter.annotation) if parameter is not None else ""
+    return "httpx2" if "HTTPClient" in text or "httpx2" in text else ""

@@ -1,0 +1,72 @@
+"""The link that tries again: bounded in tries, in each wait and in all, and one clear sentence at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from pydantic_ai.exceptions import AgentRunError
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings as CallSettings
+
+from toolwright.errors import ModelError
+from toolwright.models.faults import Fault, fault_of
+from toolwright.models.link import Link
+from toolwright.models.underway import under_way
+from toolwright.models.values import ModelChoice, ModelSettings, RetrySettings
+
+Warn = Callable[[str, str], None]
+"""Told `(run_id, sentence)` before each wait."""
+
+
+class Retried(Link):
+    """Asks again where that may help. Ends in ModelError, never in an exception of the provider library."""
+
+    def __init__(self, wrapped: Model, choice: ModelChoice, how: ModelSettings, warn: Warn) -> None:
+        super().__init__(wrapped)
+        self._choice, self._how, self._warn = choice, how, warn
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: CallSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """The first whole answer."""
+        rules = self._how.retry
+        begun = time.monotonic()
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return await self.wrapped.request(messages, model_settings, model_request_parameters)
+            except (AgentRunError, TimeoutError) as error:
+                fault = fault_of(error, self._choice, self._how.timeout_s)
+                if fault is None:
+                    raise
+            wait = pause(fault, tried, time.monotonic() - begun, rules)
+            if wait is None:
+                raise ModelError(_final(fault, tried, rules))
+            self._warn(under_way().place.run_id, f"{fault.sentence} Trying again in {wait:.1f} s.")
+            await asyncio.sleep(wait)
+
+
+def pause(fault: Fault, tried: int, spent_s: float, rules: RetrySettings) -> float | None:
+    """Seconds to wait before the next try, or None when there is to be none."""
+    if not fault.again or tried >= rules.tries:
+        return None
+    if fault.wait_s is not None and fault.wait_s > rules.longest_asked_s:
+        return None
+    own = min(rules.first_s * 2 ** (tried - 1), rules.most_s)
+    own *= 1 + rules.jitter * (2 * random.random() - 1)
+    wait = max(own, fault.wait_s or 0.0)
+    return wait if spent_s + wait <= rules.total_s else None
+
+
+def _final(fault: Fault, tried: int, rules: RetrySettings) -> str:
+    if fault.again and fault.wait_s is not None and fault.wait_s > rules.longest_asked_s:
+        return f"{fault.sentence} It asks to wait {fault.wait_s:.0f} s, longer than {rules.longest_asked_s:.0f} s."
+    return f"{fault.sentence} Tried {tried} times." if tried > 1 else fault.sentence

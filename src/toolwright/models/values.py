@@ -1,0 +1,88 @@
+"""The values around a model call: what is set, what was chosen, and who keeps the answers and the books."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from toolwright.trace import Cost, Place, Role
+
+OUTPUT_LIMIT = 8192
+"""Tokens that a model may answer with in one call, unless set otherwise."""
+
+EntryState = Literal["settled", "failed", "unknown"]
+"""How a try ended in the ledger: paid as measured, refused before it cost anything, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """How long one model call is worth: tries, seconds between them, and seconds in all."""
+
+    tries: int = 5
+    first_s: float = 0.5
+    """Wait before the second try; it doubles from there."""
+    most_s: float = 30.0
+    """No wait of our own is longer than this."""
+    longest_asked_s: float = 60.0
+    """A `Retry-After` up to this is waited for; a longer one ends the call at once."""
+    total_s: float = 180.0
+    """No new try begins later than this after the first."""
+    jitter: float = 0.25
+    """Part of each wait that is drawn at random, so that many runs do not return at one moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """What a person may say about one role's model. All of it optional; keys are never part of it."""
+
+    model: str | None = None
+    """`provider:name`, or a bare name where there is a `base_url`."""
+    base_url: str | None = None
+    """An OpenAI-compatible endpoint; chat completions are spoken there."""
+    max_tokens: int = OUTPUT_LIMIT
+    timeout_s: float = 300.0
+    """One try, from sending the request to the last byte of the answer."""
+    stream: bool = False
+    temperature: float | None = None
+    retry: RetrySettings = field(default_factory=RetrySettings)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The model that a role takes, and the sentence that says why it is this one."""
+
+    provider: str
+    name: str
+    base_url: str | None = None
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.name}"
+
+
+class Journal(Protocol):
+    """Keeps the answer of each model call by (role, place), so that no answered call is made again. Thread-safe."""
+
+    def get(self, role: Role, place: Place) -> bytes | None:
+        """What was recorded at *place*, or None."""
+
+    def put(self, role: Role, place: Place, data: bytes) -> None:
+        """Record *data* at *place*; on disk when this returns."""
+
+
+class Ledger(Protocol):
+    """Keeps what is spent: each HTTP try is debited at its worst case before it is made. Thread-safe."""
+
+    def debit(
+        self,
+        role: Role,
+        place: Place,
+        model: str,
+        tokens_in_max: int,
+        tokens_out_max: int,
+        dollars_max: float | None,
+    ) -> int:
+        """Write an entry in state `unknown` and return its id; RefusedError where the budget does not reach."""
+
+    def settle(self, entry: int, cost: Cost | None, state: EntryState) -> None:
+        """Replace the worst case by *cost*; None leaves it standing."""
