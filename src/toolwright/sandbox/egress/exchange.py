@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from toolwright.errors import SettingsError, SpecError
 from toolwright.powers import host_power, host_within, split_host
-from toolwright.sandbox.addresses import Address, Place, look_up, parse_address, why_not_public
-from toolwright.sandbox.egress_http import MAX_HEAD, AnswerHead, BadRequest, Request, answer_status, parse_head, refusal
-from toolwright.sandbox.outer_proxy import OuterProxies, Proxy
-from toolwright.sandbox.relay import (
+from toolwright.sandbox.egress.addresses import Address, Place, look_up, parse_address, why_not_public
+from toolwright.sandbox.egress.http import MAX_HEAD, AnswerHead, BadRequest, Request, answer_status, parse_head, refusal
+from toolwright.sandbox.egress.outer_proxy import OuterProxies, Proxy
+from toolwright.sandbox.egress.relay import (
     Flow,
     Stopped,
     Switch,
@@ -23,6 +23,7 @@ from toolwright.sandbox.relay import (
     relay,
     send_all,
 )
+from toolwright.sandbox.egress.tls_name import UNRECOGNIZED_NAME, NamedTunnel, NotTls
 
 _HEAD_S = 10.0
 _PROXIED_LOOKUP_S = 2.0
@@ -162,7 +163,7 @@ class Exchange:
         what = f"the proxy {proxy.authority}" if proxy else self._place
         with self._dial(places, what, deadline) as server:
             if request.connect:
-                self._tunnel(server, proxy, rest, deadline)
+                self._tunnel(server, proxy, request, rest, deadline)
             else:
                 self._forward(server, proxy, request, rest)
 
@@ -212,13 +213,24 @@ class Exchange:
 
     # -- through ---------------------------------------------------------------------------------------------------
 
-    def _tunnel(self, server: socket.socket, proxy: Proxy | None, rest: bytes, deadline: float) -> None:
+    def _tunnel(
+        self, server: socket.socket, proxy: Proxy | None, request: Request, rest: bytes, deadline: float
+    ) -> None:
         ahead = self._ask_proxy(server, proxy, deadline) if proxy else b""
         send_all(self._switch, self._client, b"HTTP/1.1 200 Connection established\r\n\r\n", deadline)
-        up = Flow(self._client, server, pending=bytearray(rest))
+        # An address that was granted as such is the whole power; a name must also be the one that TLS asks for.
+        passed = bytes if parse_address(request.name) else NamedTunnel(request.name)
+        up = Flow(self._client, server, passed=passed)
         down = Flow(server, self._client, pending=bytearray(ahead))
-        why = self._relay(up, down)
-        self._meter.note(f"allowed {self._place} {self._moved} 200{why}")
+        try:
+            up.pending += passed(rest)
+            why = self._relay(up, down)
+        except NotTls as error:
+            self._meter.note(f"refused {self._place} {error}")
+            send_all(self._switch, self._client, UNRECOGNIZED_NAME, time.monotonic() + 1.0)
+            linger(self._switch, self._client)
+        else:
+            self._meter.note(f"allowed {self._place} {self._moved} 200{why}")
 
     def _ask_proxy(self, server: socket.socket, proxy: Proxy, deadline: float) -> bytes:
         """Open a tunnel through *proxy*; what the far side has said already."""

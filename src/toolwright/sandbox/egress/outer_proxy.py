@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from toolwright.errors import SettingsError
-from toolwright.sandbox.addresses import parse_address
+from toolwright.sandbox.egress.addresses import parse_address
 
 
 @dataclass(frozen=True, slots=True)

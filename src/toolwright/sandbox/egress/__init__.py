@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from toolwright.powers import host_power
-from toolwright.sandbox.egress_exchange import Exchange, Meter, Rules, turn_away
-from toolwright.sandbox.outer_proxy import OuterProxies
-from toolwright.sandbox.relay import Stopped, Switch
+from toolwright.sandbox.egress.exchange import Exchange, Meter, Rules, turn_away
+from toolwright.sandbox.egress.outer_proxy import OuterProxies
+from toolwright.sandbox.egress.relay import Stopped, Switch
 
 
 class Egress:

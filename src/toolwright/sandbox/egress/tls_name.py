@@ -1,0 +1,124 @@
+"""The first bytes of a tunnel go in; the server name that its TLS greeting asks for comes out."""
+
+from __future__ import annotations
+
+_MAX_GREETING = 64 * 1024
+_HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
+
+UNRECOGNIZED_NAME = bytes((21, 3, 3, 0, 2, 2, 112))
+"""A fatal TLS alert: no server of that name is to be had here."""
+
+
+class NotTls(ValueError):
+    """The bytes are no TLS greeting, or a malformed one."""
+
+
+class NamedTunnel:
+    """A filter for a client's bytes in a tunnel to *name*: nothing passes until TLS has asked for that very name.
+
+    Without it, whoever is granted one site of a shared front could reach the others behind the same address.
+    A greeting without a name passes: it asks for nobody else.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._held: bytes | None = b""
+
+    def __call__(self, data: bytes) -> bytes:
+        """What may pass now. NotTls if it is no TLS or asks for another name."""
+        if self._held is None:
+            return data
+        self._held += data
+        asked = greeted_name(self._held)
+        if asked is None:
+            return b""
+        if asked not in ("", self._name):
+            raise NotTls("TLS asks for another server name than CONNECT")
+        data, self._held = self._held, None
+        return data
+
+
+def greeted_name(data: bytes) -> str | None:
+    """The server name of the TLS greeting that *data* begins with: '' for none, None while it is incomplete."""
+    greeting = _first_message(data)
+    return None if greeting is None else _name_in(greeting)
+
+
+class _Reader:
+    """Takes fields off a message; NotTls where it is too short."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def take(self, count: int) -> bytes:
+        """The next *count* bytes."""
+        if count > len(self._data):
+            raise NotTls("a TLS greeting that ends too early")
+        taken, self._data = self._data[:count], self._data[count:]
+        return taken
+
+    def number(self, size: int) -> int:
+        """A number of *size* bytes."""
+        return int.from_bytes(self.take(size), "big")
+
+    def part(self, size: int) -> _Reader:
+        """What a length of *size* bytes announces."""
+        return _Reader(self.take(self.number(size)))
+
+    def rest(self) -> bytes:
+        """All that is left."""
+        return self.take(len(self._data))
+
+
+def _first_message(data: bytes) -> bytes | None:
+    """The body of the ClientHello, put together from its records; None while bytes are missing."""
+    message = b""
+    position = 0
+    while len(data) - position >= 5:
+        if data[position] != _HANDSHAKE or data[position + 1] != 3:
+            break
+        length = int.from_bytes(data[position + 3 : position + 5], "big")
+        message += data[position + 5 : position + 5 + length]
+        position += 5 + length
+        if message and message[0] != _CLIENT_HELLO:
+            break
+        if len(message) >= 4 and len(message) - 4 >= (size := int.from_bytes(message[1:4], "big")):
+            return message[4 : 4 + size]
+        if position > _MAX_GREETING or not length:
+            break
+    else:
+        if len(data) <= _MAX_GREETING and (position >= len(data) or data[position] == _HANDSHAKE):
+            return None
+    raise NotTls("a tunnel to a named host speaks TLS; plain HTTP goes without CONNECT")
+
+
+def _name_in(greeting: bytes) -> str:
+    reader = _Reader(greeting)
+    reader.take(2 + 32)  # version, random
+    for size in (1, 2, 1):  # session, ciphers, compressions
+        reader.part(size)
+    if not reader:
+        return ""
+    names: list[str] = []
+    extensions = reader.part(2)
+    while extensions:
+        kind, body = extensions.number(2), extensions.part(2)
+        if kind == _SERVER_NAME:
+            names += _names(body)
+    if len(names) > 1:
+        raise NotTls("a TLS greeting with several server names")
+    return names[0] if names else ""
+
+
+def _names(extension: _Reader) -> list[str]:
+    entries = extension.part(2)
+    names = []
+    while entries:
+        kind, name = entries.number(1), entries.part(2).rest()
+        if kind != _HOST_NAME or not name.isascii():
+            raise NotTls("a TLS greeting with an unreadable server name")
+        names.append(name.decode("ascii").lower())
+    return names
