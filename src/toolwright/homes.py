@@ -1,4 +1,4 @@
-"""Which folder is the home: named, found in the project, or the platform's; a found one is used only if it is trusted."""
+"""Which folder is the home: named, found in the project, or the platform's; a found one only if it is trusted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_home(home: str | Path | None = None) -> tuple[Path, str]:
         return Path(named).expanduser().absolute(), "$TOOLWRIGHT_HOME"
     project = Path.cwd() / PROJECT_HOME
     if not project.is_dir():
-        return _own(), "the platform's data folder"
+        return own_data_folder(), "the platform's data folder"
     if not any(project.iterdir()):
         trust(project)
     elif str(project.resolve()) not in _trusted():
@@ -38,7 +38,7 @@ def find_home(home: str | Path | None = None) -> tuple[Path, str]:
 def trust(home: Path) -> None:
     """Remember that *home*, found in a project, may be used by this person on this machine."""
     listed = sorted({*_trusted(), str(home.resolve())})
-    folder = _own()
+    folder = own_data_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
         json.dump(listed, file, indent=1)
@@ -47,14 +47,15 @@ def trust(home: Path) -> None:
     Path(file.name).replace(folder / "trusted-homes.json")
 
 
-def _own() -> Path:
+def own_data_folder() -> Path:
+    """This person's data folder for Toolwright; may not exist yet."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("toolwright", appauthor=False))
 
 
 def _trusted() -> list[str]:
-    path = _own() / "trusted-homes.json"
+    path = own_data_folder() / "trusted-homes.json"
     try:
         return [str(one) for one in json.loads(path.read_text("utf-8"))]
     except FileNotFoundError:

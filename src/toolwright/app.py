@@ -1,0 +1,257 @@
+"""The public door for Python: settings in, a Toolwright out that runs tasks and gives each part on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from toolwright import settings as settings_module
+from toolwright.bringing import Bringing
+from toolwright.call import Call, Outcome, Status
+from toolwright.consent import Approve
+from toolwright.errors import UserError
+from toolwright.orchestrator import Options, RunResult
+from toolwright.policy import ApprovalRequest
+from toolwright.portal import Portal
+from toolwright.settings import Settings
+from toolwright.tool import ToolSpec, Verdict
+from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
+from toolwright.wiring import Parts, Tee, build
+
+if TYPE_CHECKING:
+    from toolwright.forge import Forged
+    from toolwright.registry import Registry
+    from toolwright.sandbox import Sandbox
+    from toolwright.toolset import ToolwrightToolset
+
+
+class Toolwright:
+    """An agent that makes the tools it lacks. A context manager; thread-safe; many runs at once.
+
+    *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that
+    returns True, False or an ApprovalAnswer (async or not), or None (nobody is there: no). *policy* is a TOML file.
+    Everything else that can be set comes from the home's `config.toml` and the environment, see docs/settings.md.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        base_url: str | None = None,
+        home: str | Path | None = None,
+        approve: Approve | bool | None = None,
+        policy: str | Path | None = None,
+        surface: str | None = None,
+        max_new_tools: int | None = None,
+        sink: Sink | None = None,
+        settings: Settings | None = None,
+        sandbox: Sandbox | None = None,
+        record: str | Path | None = None,
+    ) -> None:
+        given = {
+            "model": model,
+            "base_url": base_url,
+            "policy": None if policy is None else str(policy),
+            "surface": surface,
+            "max_new_tools": max_new_tools,
+        }
+        if settings is not None and (home is not None or any(value is not None for value in given.values())):
+            raise UserError("Give `settings`, or model, home and the like one by one; not both.")
+        self.settings = settings or settings_module.load(home, given)
+        self._approve = _approval(approve)
+        self._sink = sink or Silence()
+        self._portal = Portal()
+        self._parts: Parts = build(self.settings, self._sink, sandbox, None if record is None else Path(record))
+
+    @property
+    def registry(self) -> Registry:
+        """The shelf: `get`, `in`, `names()`, `list()`, `search()`, `history()`, `retire()`, `restore()`."""
+        return self._parts.registry
+
+    def run(
+        self,
+        task: str = "",
+        *,
+        files: Sequence[str | Path] = (),
+        out: str | Path | None = None,
+        resume: str | None = None,
+        sink: Sink | None = None,
+    ) -> RunResult:
+        """Do *task* and wait. Ctrl-C ends the run, keeps its trace and returns its result `cancelled`.
+
+        *files* are put into the tools' work folder, read-only; what tools leave is copied to *out*. *resume* goes on
+        with the run of that id instead. Raises UserError before anything began (no model, no such file).
+        """
+        return self._portal.run(self._run(task, files, out, resume, self._approve, sink))
+
+    async def arun(
+        self,
+        task: str = "",
+        *,
+        files: Sequence[str | Path] = (),
+        out: str | Path | None = None,
+        resume: str | None = None,
+        sink: Sink | None = None,
+    ) -> RunResult:
+        """`run`, awaited. An async `approve` runs on the caller's loop."""
+        approve = _on_this_loop(self._approve)
+        return await self._portal.run_from_loop(self._run(task, files, out, resume, approve, sink))
+
+    async def stream(
+        self, task: str, *, files: Sequence[str | Path] = (), out: str | Path | None = None
+    ) -> AsyncIterator[Event]:
+        """The events of a run as they happen; the last is `result`. Leaving the loop early cancels the run."""
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        listener = _Listener(asyncio.get_running_loop(), events)
+        work = asyncio.ensure_future(self.arun(task, files=files, out=out, sink=listener))
+        work.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            work.result()
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _run(
+        self,
+        task: str,
+        files: Sequence[str | Path],
+        out: str | Path | None,
+        resume: str | None,
+        approve: Approve | None,
+        sink: Sink | None,
+    ) -> RunResult:
+        heard = Tee(self._parts.trace, self._sink, sink or Silence())
+        if resume is not None:
+            return await self._parts.orchestrator.resume(resume, approve=approve, sink=heard)
+        if not task.strip():
+            raise UserError("The task is empty; say in a sentence what is to be done.")
+        options = self._options(files, out)
+        return await self._parts.orchestrator.run(task, options=options, approve=approve, sink=heard)
+
+    def _options(self, files: Sequence[str | Path] = (), out: str | Path | None = None) -> Options:
+        own = self.settings
+        return Options(
+            surface=own.surface,
+            max_steps=own.max_steps,
+            max_new_tools=own.max_new_tools,
+            max_tools=own.max_tools,
+            wall_s=own.run_wall_s,
+            namespace=own.namespace,
+            files=tuple(str(path) for path in files),
+            out="" if out is None else str(out),
+        )
+
+    def call(self, name: str, arguments: Mapping[str, Any] | None = None, *, version: int | None = None) -> Outcome:
+        """Call the tool *name* in the sandbox, outside any run. NotFoundError if there is none; a bad tool is an Outcome."""
+        tool = self.registry.get(name, version)
+        call = Call(name, dict(arguments or {}), self.settings.namespace, version=tool.number)
+        outcome = self._parts.executor.call(tool, call)
+        if outcome.status is Status.NEEDS_APPROVAL and self._portal.run(self._bringing().agreed(tool)):
+            outcome = self._parts.executor.call(tool, call)
+        self.registry.record(tool, call, outcome)
+        return outcome
+
+    def make(self, spec: ToolSpec | Mapping[str, Any], *, sink: Sink | None = None) -> Forged:
+        """Have the tool of *spec* made, without a task: a ToolSpec, or the keywords of `request_new_tool`."""
+        return self._portal.run(self._bringing(sink).make(spec))
+
+    async def amake(self, spec: ToolSpec | Mapping[str, Any], *, sink: Sink | None = None) -> Forged:
+        """`make`, awaited."""
+        return await self._portal.run_from_loop(self._bringing(sink, _on_this_loop(self._approve)).make(spec))
+
+    def validate(self, name: str, source: str, **asked: Any) -> Verdict:
+        """Hold the function *name* in *source* against what it says of itself; registers nothing.
+
+        *asked*: `example`, `description`, `input_params`, `return_type`, `hosts`, `packages`.
+        """
+        return self._portal.run(self._bringing().validate(name, source, asked))
+
+    def import_file(self, path: str | Path, *, name: str | None = None, **asked: Any) -> Forged:
+        """Make the function in the file a tool with origin `person`, through the same validator; see `validate`."""
+        return self._portal.run(self._bringing().import_file(Path(path), name, asked))
+
+    def adopt(self, name: str) -> Forged:
+        """Validate the tool's file as it was edited by hand; if it passes, it becomes the next version."""
+        return self._portal.run(self._bringing().adopt(name))
+
+    def runs(self, *, limit: int = 20, offset: int = 0) -> list[Run]:
+        """The runs, newest first."""
+        return self._parts.home.runs.list(limit=limit, offset=offset)
+
+    def run_record(self, run_id: str) -> Run:
+        """The run of that id. NotFoundError."""
+        return self._parts.home.runs.get(_checked(run_id))
+
+    def events(self, run_id: str) -> list[Event]:
+        """Everything that happened in a run, in order. NotFoundError."""
+        return self._parts.home.runs.events(self.run_record(run_id).id)
+
+    def toolset(self, *, id: str = "toolwright") -> ToolwrightToolset:  # noqa: A002 - Pydantic AI's own word
+        """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools."""
+        from toolwright.toolset import ToolwrightToolset
+
+        return ToolwrightToolset(self._begin_bench, id=id, bridge=self._portal.run_from_loop)
+
+    async def _begin_bench(self, task: str) -> Any:
+        return await self._parts.bench(task, self._options(), self._approve, Tee(self._parts.trace, self._sink))
+
+    def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
+        heard = Tee(self._sink, sink or Silence())
+        return Bringing(self._parts, self.settings, approve or self._approve, heard, new_run_id())
+
+    def close(self) -> None:
+        """Stop what runs and leave no process behind. May be called twice."""
+        self._portal.close(self._parts.aclose)
+        self._parts.close()
+
+    def __enter__(self) -> Toolwright:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class _Listener:
+    """A sink that hands events to a queue of another loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, events: asyncio.Queue[Event | None]) -> None:
+        self._loop, self._events = loop, events
+
+    def emit(self, event: Event) -> None:
+        self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+
+def _approval(approve: Approve | bool | None) -> Approve | None:
+    if isinstance(approve, bool):
+        return (lambda _: True) if approve else None
+    return approve
+
+
+def _on_this_loop(approve: Approve | None) -> Approve | None:
+    """*approve*, its coroutines run on the loop that is running now: that is where its own resources live."""
+    if approve is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    async def ask(request: ApprovalRequest) -> Any:
+        async def there() -> Any:
+            given = approve(request)
+            return await given if asyncio.iscoroutine(given) else given
+
+        if asyncio.iscoroutinefunction(approve):
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), loop))
+        return await asyncio.to_thread(approve, request)
+
+    return ask
+
+
+def _checked(run_id: str) -> str:
+    if not is_run_id(run_id):
+        raise UserError(f"{run_id!r} is not the id of a run; `toolwright runs` lists them.")
+    return run_id
