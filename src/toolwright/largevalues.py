@@ -1,0 +1,75 @@
+"""An Outcome goes in, the text that a model gets to read comes out; what is too long for it stays behind a handle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from toolwright.call import Outcome, Status
+
+MAX_SHOWN = 16 * 1024
+"""Bytes of JSON that a model is shown whole; beyond them it gets the head, the size and a handle."""
+
+HEAD = 4 * 1024
+OUTPUT_TAIL = 2000
+KEY = "$value"
+"""`{"$value": "HANDLE"}` in a call's arguments stands for the whole stored value."""
+
+_ADVICE = {
+    Status.RAISED: "Correct the arguments if they caused it, or take another way.",
+    Status.TIMEOUT: "Ask it for less at once, or take another way.",
+    Status.KILLED: "Ask it for less at once, or take another way.",
+    Status.BAD_VALUE: "The tool is at fault, not the arguments.",
+    Status.DENIED: "Go on without it where you can; do not ask for the same under another name.",
+    Status.FAULT: "The machine is at fault, not the tool and not the arguments; the same call may work later.",
+}
+
+
+def as_json(value: Any) -> str:
+    """*value* as compact JSON, readable in any script."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+
+
+def told(name: str, outcome: Outcome, keep: Callable[[Any], str]) -> str:
+    """What the model reads about a call of *name*: the value alone as JSON if it is ok, else status and reason.
+
+    A call that left files is told as `{"value": …, "files": [{"path": …, "size": …}]}`. *keep* stores a value that is too long and returns its handle. JSON is the frame around untrusted data.
+    """
+    if not outcome.ok:
+        return _without_value(name, outcome)
+    files = [{"path": one.path, "size": one.size} for one in outcome.files]
+    text = as_json(outcome.value)
+    size = len(text.encode())
+    if size > MAX_SHOWN:
+        left = f"\nFiles it left in the work folder: {as_json(files)}" if files else ""
+        return _headed(text, size, keep(outcome.value)) + left
+    return as_json({"value": outcome.value, "files": files}) if files else text
+
+
+def _without_value(name: str, outcome: Outcome) -> str:
+    advice = _ADVICE.get(outcome.status, "")
+    text = f"{name} gave no value ({outcome.status.value}): {outcome.detail} {advice}".rstrip()
+    if outcome.output.strip() and outcome.status is not Status.DENIED:
+        text += f"\nIt printed, at the end: {as_json(outcome.output[-OUTPUT_TAIL:])}"
+    return text
+
+
+def _headed(text: str, size: int, handle: str) -> str:
+    head = text.encode()[:HEAD].decode(errors="ignore")
+    return (
+        f'The value is {size} bytes of JSON, too long to show whole. Its handle is "{handle}": '
+        f'{{"{KEY}": "{handle}"}} as an argument hands it on whole. It begins:\n{head}'
+    )
+
+
+def with_values(arguments: Any, fetch: Callable[[str], Any]) -> Any:
+    """*arguments* with each `{"$value": HANDLE}` replaced by what *fetch* returns for the handle."""
+    if isinstance(arguments, Mapping):
+        handle = arguments.get(KEY)
+        if len(arguments) == 1 and isinstance(handle, str):
+            return fetch(handle)
+        return {key: with_values(item, fetch) for key, item in arguments.items()}
+    if isinstance(arguments, list):
+        return [with_values(item, fetch) for item in arguments]
+    return arguments

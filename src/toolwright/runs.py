@@ -1,0 +1,100 @@
+"""How a run ended: what the loop left and the run's notes go in, a frozen RunResult comes out; and one run, one process."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolwright.errors import UserError
+from toolwright.trace import Cost, Run, RunStatus
+
+_MARK = re.compile(r"[\s*_`#>]*INCOMPLETE:[*_`]*[ \t]*(?P<why>[^\n]*)\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of a task. `made` and `reused` are lists of `name@version`; `files` the copies handed out."""
+
+    output: str
+    status: RunStatus
+    made: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    run_id: str = ""
+    wall_s: float = 0.0
+    model: str = ""
+    why: str = ""
+    """Why this model was taken."""
+    reason: str = ""
+    """Why the run is not complete; empty if it is."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The `result` event's data."""
+        cost = self.cost
+        return {
+            "status": self.status,
+            "output": self.output,
+            "made": list(self.made),
+            "reused": list(self.reused),
+            "files": [str(path) for path in self.files],
+            "cost": {
+                "tokens_in": cost.tokens_in,
+                "tokens_out": cost.tokens_out,
+                "dollars": cost.dollars,
+                "model_calls": cost.calls,
+            },
+            "wall_s": round(self.wall_s, 3),
+            "model": self.model,
+            "why": self.why,
+            "reason": self.reason,
+            "run_id": self.run_id,
+        }
+
+
+def result_of(run: Run) -> RunResult:
+    """The result of a run that has ended, as it was recorded."""
+    return RunResult(
+        run.output,
+        run.status,
+        run.made,
+        run.reused,
+        tuple(Path(one.path) for one in run.files),
+        run.cost,
+        run.id,
+        max(0.0, (run.ended_at or run.started_at) - run.started_at),
+        run.model,
+        str(run.settings.get("why", "")),
+        str(run.settings.get("reason", "")),
+    )
+
+
+def judged(answer: str, gap: str) -> tuple[RunStatus, str, str]:
+    """Status, output and reason of a run that ended with *answer* while *gap* says what was asked for and not had.
+
+    The line that begins with `INCOMPLETE:` is not part of the output; where nothing stands behind it, it is the output.
+    """
+    marked = _MARK.match(answer)
+    if marked is not None:
+        why = marked["why"].strip(" *_`") or "The model says that a part is left undone."
+        return "incomplete", answer[marked.end() :].strip() or why, why
+    if gap:
+        return "incomplete", answer, f"A tool that was asked for could not be had: {gap.splitlines()[0]}"
+    return "complete", answer, ""
+
+
+@contextmanager
+def held(folder: Path, run_id: str) -> Iterator[None]:
+    """Hold the run in *folder* for this process; UserError if another one has it. A kill lets go of it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"Run {run_id} is under way in another process; wait for it, or stop it first.") from None
+        yield

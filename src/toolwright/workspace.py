@@ -1,0 +1,147 @@
+"""The files of one run: what a person handed in, what each call left, and the copies handed out at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolwright.call import FileRef
+from toolwright.errors import SettingsError
+from toolwright.sandbox import InputFile
+
+MAX_FILES = 256
+MAX_BYTES = 64 * 10**6
+"""What a run may carry from call to call and hand out; a single call has limits of its own."""
+
+
+class Workspace:
+    """Files below *folder* (the home's folder of this run), and *given*: paths that a person handed in, read-only.
+
+    Only regular files count; no link is followed, in or out. Raises SettingsError for a given path that is not a file.
+    """
+
+    def __init__(self, folder: Path, given: Iterable[str | Path] = ()) -> None:
+        self._root = folder / "work"
+        self._landing = folder / "landing"
+        self._given = _given(given)
+        self.left_out: list[str] = []
+        """Sentences about files that were not kept, with the limit that kept them out."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The host paths that were handed in, absolute: what a resume needs."""
+        return tuple(str(one.host_path) for one in self._given)
+
+    def inputs(self) -> tuple[InputFile, ...]:
+        """What the next call finds in its work folder."""
+        carried = [InputFile(path, self._root / path) for path in self.paths()]
+        return (*carried, *self._given)
+
+    def paths(self) -> list[str]:
+        """Relative paths of the files that calls have left so far, sorted."""
+        return sorted(str(path.relative_to(self._root)) for path in self._root.rglob("*") if _is_regular(path))
+
+    def names(self) -> list[str]:
+        """All that a call would find, by relative path: handed in and left."""
+        return sorted({*self.paths(), *(one.path for one in self._given)})
+
+    def collect_into(self) -> Path:
+        """An empty folder that receives what a call leaves."""
+        self._landing.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Path(tempfile.mkdtemp(dir=self._landing))
+
+    def take(self, files: tuple[FileRef, ...], folder: Path) -> None:
+        """Make what was collected in *folder* part of the run; a later file replaces an earlier one of its name."""
+        held = {one.path for one in self._given}
+        for file in files:
+            source, target = folder / file.path, self._root / file.path
+            if file.path in held or not _is_inside(file.path) or not _is_regular(source):
+                continue
+            why = self._no_room(target, source.stat().st_size)
+            if why:
+                self.left_out.append(f"{file.path} was not kept: {why}")
+                continue
+            _clear_way(self._root, target)
+            source.replace(target)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _no_room(self, target: Path, size: int) -> str:
+        others = [path for path in map(self._root.joinpath, self.paths()) if path != target]
+        if len(others) >= MAX_FILES:
+            return f"a run carries at most {MAX_FILES} files."
+        if sum(path.stat().st_size for path in others) + size > MAX_BYTES:
+            return f"a run carries at most {MAX_BYTES // 10**6} MB of files."
+        return ""
+
+    def hand_out(self, out: Path) -> tuple[FileRef, ...]:
+        """Copy what calls left to folder *out*, never over anything; each FileRef names the copy's absolute path."""
+        return tuple(_copy(self._root / path, out.absolute() / path) for path in self.paths())
+
+
+def _given(paths: Iterable[str | Path]) -> tuple[InputFile, ...]:
+    taken: dict[str, InputFile] = {}
+    for path in paths:
+        host = Path(path).expanduser().absolute()
+        if not host.is_file():
+            raise SettingsError(f"file {str(path)!r}: there is no such file; --file takes the path of a regular file.")
+        if host.name in taken and taken[host.name].host_path != host:
+            raise SettingsError(f"file {str(path)!r}: two files of the name {host.name!r} cannot lie in one folder.")
+        taken[host.name] = InputFile(host.name, host, readonly=True)
+    return tuple(taken.values())
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_inside(path: str) -> bool:
+    return not path.startswith("/") and "\0" not in path and not {"..", "."} & set(path.split("/"))
+
+
+def _clear_way(root: Path, target: Path) -> None:
+    # A call may have left a file where an earlier one left a folder, or the other way round: the later one holds.
+    for parent in reversed([one for one in target.parents if one != root and root in one.parents]):
+        if _is_regular(parent):
+            parent.unlink()
+        parent.mkdir(exist_ok=True, mode=0o700)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+
+
+def _copy(source: Path, wanted: Path) -> FileRef:
+    data = _read(source)
+    digest = hashlib.sha256(data).hexdigest()
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    for target in _free_names(wanted):
+        try:
+            with target.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            # A resumed run finds its own copies: the same bytes are the same file.
+            if not (_is_regular(target) and target.stat().st_size == len(data) and _read(target) == data):
+                continue
+        return FileRef(str(target), len(data), digest)
+    raise AssertionError("names never run out")
+
+
+def _free_names(wanted: Path) -> Iterable[Path]:
+    yield wanted
+    number = 2
+    while True:
+        yield wanted.with_name(f"{wanted.stem} ({number}){wanted.suffix}")
+        number += 1
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
