@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -148,7 +148,7 @@ class Toolwright:
         )
 
     def call(self, name: str, arguments: Mapping[str, Any] | None = None, *, version: int | None = None) -> Outcome:
-        """Call the tool *name* in the sandbox, outside any run. NotFoundError if there is none; a bad tool is an Outcome."""
+        """Call the tool *name* in the sandbox, outside any run. NotFoundError; a bad tool is an Outcome."""
         tool = self.registry.get(name, version)
         call = Call(name, dict(arguments or {}), self.settings.namespace, version=tool.number)
         outcome = self._parts.executor.call(tool, call)
@@ -240,13 +240,15 @@ def _on_this_loop(approve: Approve | None) -> Approve | None:
     loop = asyncio.get_running_loop()
 
     async def ask(request: ApprovalRequest) -> Any:
-        async def there() -> Any:
-            given = approve(request)
-            return await given if asyncio.iscoroutine(given) else given
+        async def there(given: Awaitable[Any]) -> Any:
+            return await given
 
-        if asyncio.iscoroutinefunction(approve):
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), loop))
-        return await asyncio.to_thread(approve, request)
+        given: Any = (
+            approve(request) if inspect.iscoroutinefunction(approve) else await asyncio.to_thread(approve, request)
+        )
+        if inspect.isawaitable(given):
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(given), loop))
+        return given
 
     return ask
 

@@ -1,4 +1,4 @@
-"""One pass of the demo: each task is run, its answer and what was made and reused are printed; also `python -m` of it."""
+"""One pass of the demo: each task is run, its answer printed, and what was made and reused; also run by `python -m`."""
 
 from __future__ import annotations
 
