@@ -1,0 +1,117 @@
+"""An ELF file goes in, the shared libraries that the loader would bring with it come out as paths."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+
+_CACHE = "/etc/ld.so.cache"
+_CACHE_MAGIC = b"glibc-ld.so.cache1.1"
+_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
+_LITTLE_64 = b"\x7fELF\x02\x01"
+_LOAD, _DYNAMIC = 1, 2
+_NEEDED, _STRTAB, _RPATH, _RUNPATH = 1, 5, 15, 29
+
+
+def libraries(roots: Iterable[str], names: Iterable[str] = ()) -> tuple[str, ...]:
+    """The paths of all libraries that the files *roots* and the libraries called *names* need, themselves too.
+
+    A library that is nowhere to be found is left out: loading it fails inside as it would outside.
+    """
+    cache = _read_cache()
+    found: dict[str, str] = {}
+    waiting = list(roots)
+    for name in names:
+        _find(name, (), cache, found, waiting)
+    seen: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        needed, folders = _dynamic(path)
+        for name in needed:
+            _find(name, folders, cache, found, waiting)
+    return tuple(sorted(found.values()))
+
+
+def _find(
+    name: str, folders: tuple[str, ...], cache: dict[str, str], found: dict[str, str], waiting: list[str]
+) -> None:
+    if name in found:
+        return
+    if name.startswith("/"):
+        places: Iterator[str] = iter((name,))
+    else:
+        beside = [f"{folder}/{name}" for folder in folders]
+        cached = [cache[name]] if name in cache else []
+        places = iter([*beside, *cached, *(f"{folder}/{name}" for folder in _FOLDERS)])
+    path = next((os.path.normpath(place) for place in places if os.path.isfile(place)), None)
+    if path is not None:
+        found[name] = path
+        waiting.append(path)
+
+
+def _dynamic(path: str) -> tuple[list[str], tuple[str, ...]]:
+    """The names that *path* needs and the folders where it wants them looked for; nothing for what is no ELF file."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        return _read_dynamic(data, os.path.dirname(os.path.realpath(path)))
+    except (OSError, struct.error, ValueError):
+        return [], ()
+
+
+def _read_dynamic(data: bytes, origin: str) -> tuple[list[str], tuple[str, ...]]:
+    if not data.startswith(_LITTLE_64):
+        return [], ()
+    start = struct.unpack_from("<Q", data, 32)[0]
+    size, count = struct.unpack_from("<HH", data, 54)
+    segments = []
+    entries: list[tuple[int, int]] = []
+    for number in range(count):
+        kind, _, offset, address, _, length = struct.unpack_from("<IIQQQQ", data, start + number * size)
+        if kind == _LOAD:
+            segments.append((address, offset, length))
+        elif kind == _DYNAMIC:
+            entries = list(struct.iter_unpack("<qQ", data[offset : offset + length // 16 * 16]))
+    table = next((value for tag, value in entries if tag == _STRTAB), 0)
+    base = next((offset + table - address for address, offset, length in segments if 0 <= table - address < length), 0)
+
+    def text(at: int) -> str:
+        return data[base + at : data.index(b"\0", base + at)].decode("utf-8", "surrogateescape")
+
+    needed = [text(value) for tag, value in entries if tag == _NEEDED]
+    wanted = [text(value) for tag, value in entries if tag in (_RPATH, _RUNPATH)]
+    folders = [one for line in wanted for one in line.split(":") if one]
+    return needed, tuple(one.replace("${ORIGIN}", origin).replace("$ORIGIN", origin) for one in folders)
+
+
+def _read_cache() -> dict[str, str]:
+    """The loader's own table of names and paths, as far as it is for this machine's word size."""
+    try:
+        with open(_CACHE, "rb") as file:
+            data = file.read()
+    except OSError:
+        return {}
+    start = data.find(_CACHE_MAGIC)
+    if start < 0:
+        return {}
+    data = data[start:]
+    (count,) = struct.unpack_from("<I", data, 20)
+    found: dict[str, str] = {}
+    for number in range(count):
+        _, name_at, path_at = struct.unpack_from("<iII", data, 48 + number * 24)
+        name, path = (data[at : data.index(b"\0", at)].decode("utf-8", "surrogateescape") for at in (name_at, path_at))
+        if name not in found and _is_64(path):
+            found[name] = path
+    return found
+
+
+def _is_64(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(6) == _LITTLE_64
+    except OSError:
+        return False

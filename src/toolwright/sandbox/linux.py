@@ -1,0 +1,201 @@
+"""The Linux box: a Job goes into a fresh process behind namespaces, Landlock, seccomp and limits; an Exit comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from toolwright.call import FileRef, Usage
+from toolwright.powers import Grant
+from toolwright.sandbox import Ending, Exit, Job, Layer, files, plan
+from toolwright.sandbox.egress import Egress
+from toolwright.sandbox.keeper import Keeper, LayerError, Seen
+from toolwright.sandbox.root import root
+
+Profile = Literal["auto", "full", "landlock"]
+
+_PROBE = Job("def probe():\n    return 1\n", "probe", ({},))
+_NO_WALL = (
+    "No wall can be had on this machine, so generated tools do not run. `toolwright doctor` shows which layer is "
+    "missing; a Linux virtual machine, or a container that allows user namespaces or Landlock, is a way out."
+)
+
+
+class LinuxSandbox:
+    """Boxes on this Linux machine. Thread-safe; holds no process between calls.
+
+    *profile* `auto` takes `full` where a root of its own can be built, else `landlock`, else refuses to run anything.
+    """
+
+    name = "linux"
+
+    def __init__(self, profile: Profile = "auto") -> None:
+        self._wanted = profile
+        self._chosen = ""
+        self._why = ""
+        self._lock = threading.Lock()
+
+    @property
+    def profile(self) -> str:
+        """`full`, `landlock` or `none`: found by building a box, once."""
+        with self._lock:
+            if not self._chosen:
+                self._chosen = self._choose()
+            return self._chosen
+
+    def _choose(self) -> str:
+        reasons = []
+        for profile in ("full", "landlock") if self._wanted == "auto" else (self._wanted,):
+            why = try_profile(profile)
+            if not why:
+                return profile
+            reasons.append(f"{profile}: {why}")
+        self._why = "; ".join(reasons)
+        return "none"
+
+    def run(self, job: Job, *, collect: Path | None = None, cancel: threading.Event | None = None) -> Exit:
+        """Run *job*; files it left are copied under *collect*. Never raises for what the guest did.
+
+        The claims are whole frames, one for each item in order; one that cannot be read is the last. A source that
+        does not load has `loaded` False and its error in `detail`.
+        """
+        profile = self.profile
+        if profile == "none":
+            return Exit(Ending.DENIED, f"{_NO_WALL} ({self._why})")
+        refused = plan.refusal(job, profile)
+        if refused:
+            return Exit(Ending.DENIED, refused)
+        try:
+            return _run(job, profile, collect, cancel)
+        except LayerError as error:
+            return Exit(Ending.FAULT, f"The box could not be built: {error}")
+        except OSError as error:
+            return Exit(Ending.FAULT, f"The box could not be run: {error}")
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Try each layer by use and report."""
+        from toolwright.sandbox.doctor import layers
+
+        return layers(self.profile)
+
+    def why_not(self, grant: Grant) -> str:
+        """The sentence why this box cannot hold *grant* on this machine, or '' if it can."""
+        if self.profile == "none":
+            return f"{_NO_WALL} ({self._why})"
+        return plan.refusal(Job("", "", (), grant), self.profile)
+
+    def close(self) -> None:
+        """Leave no process behind: each run takes its own along, so there is nothing left to do."""
+
+
+def try_profile(profile: str) -> str:
+    """Build a whole box of *profile* and call something in it: '' if that works, else what went wrong."""
+    try:
+        ended = _run(_PROBE, profile, None, None)
+    except (LayerError, OSError) as error:
+        return str(error)
+    return "" if ended.loaded and ended.claims else f"{ended.ending.value}: {ended.detail} {ended.output}".strip()
+
+
+def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event | None) -> Exit:
+    own = plan.owner()
+    full = profile == "full"
+    with _private_folder(own, needed=not full) as private:
+        made = plan.make(job, profile, own, private)
+        with Keeper(root().interpreter, made, job.limits) as keeper:
+            handed = keeper.built()
+            work = handed[0] if full else _open_folder(private)
+            try:
+                put = [file for file in job.files if not (full and file.readonly)]
+                files.put(work, put, own)
+                seen, egress = _serve(keeper, job, handed[1:], cancel, None if full else _Watch(work, job))
+                found = _collected(work, job, collect)
+            finally:
+                if not full:
+                    os.close(work)
+    return _exit(seen, keeper.text(), found, egress)
+
+
+def _serve(
+    keeper: Keeper, job: Job, listeners: list[int], cancel: threading.Event | None, watch: _Watch | None
+) -> tuple[Seen, tuple[str, ...]]:
+    import socket
+
+    source = {"source": job.source, "function": job.function}
+    items = [json.dumps(dict(arguments), ensure_ascii=False).encode() for arguments in job.arguments]
+    if not listeners:
+        return keeper.run(source, items, cancel, watch), ()
+    egress = Egress(job.grant.hosts)
+    try:
+        egress.serve(socket.socket(fileno=os.dup(listeners[0])))
+        seen = keeper.run(source, items, cancel, watch)
+    finally:
+        egress.close()
+    return seen, tuple(egress.log)
+
+
+class _Watch:
+    """Looks at a work folder that no file system limits, and says what is over its limit."""
+
+    def __init__(self, folder: int, job: Job) -> None:
+        self._folder = folder
+        self._limits = job.limits
+        handed = [file.host_path for file in job.files]
+        self._given_bytes = sum(path.stat().st_size for path in handed)
+        self._given = len(handed)
+
+    def __call__(self) -> str:
+        total, count = files.size(self._folder, self._limits.files_count + self._given)
+        if total - self._given_bytes > self._limits.files_bytes:
+            return f"Its files hold more than {self._limits.files_bytes} bytes (setting limits.files_bytes)."
+        if count - self._given > self._limits.files_count:
+            return f"It left more than {self._limits.files_count} files (setting limits.files_count)."
+        return ""
+
+
+@contextmanager
+def _private_folder(own: int | None, *, needed: bool) -> Iterator[str]:
+    if not needed:
+        yield ""
+        return
+    # The usual place even if TMPDIR says otherwise: a guest with an id of its own must be able to get there.
+    base = "/tmp" if own is not None and os.path.isdir("/tmp") else None
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="toolwright-box-", dir=base))
+    try:
+        if own is not None:
+            os.chown(folder, own, own)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folder(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _collected(work: int, job: Job, collect: Path | None) -> tuple[FileRef, ...]:
+    if collect is None:
+        return ()
+    return files.collect(work, collect, job.limits, {file.path for file in job.files if file.readonly})
+
+
+def _exit(seen: Seen, output: str, found: tuple[FileRef, ...], egress: tuple[str, ...]) -> Exit:
+    return Exit(
+        ending=seen.ending,
+        detail=seen.detail,
+        claims=tuple(seen.claims),
+        torn=seen.torn,
+        loaded=seen.loaded,
+        exit_code=seen.exit_code,
+        output=output,
+        usage=Usage(seen.wall_s, seen.cpu_s, seen.peak),
+        files=found,
+        egress=egress,
+    )

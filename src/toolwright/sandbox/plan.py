@@ -1,0 +1,117 @@
+"""A Job and a profile go in, the plan that launcher and guest follow comes out: plain values that travel as JSON."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import secrets
+from typing import Any
+
+from toolwright.powers import path_within
+from toolwright.sandbox import Job
+from toolwright.sandbox.files import relative
+from toolwright.sandbox.root import CERTIFICATES, certificates, root
+
+WORK = "/tmp"
+_OTHER_WORK = "/run/work"
+_IDS = range(61184, 65520)
+"""Ids that no account has: where systemd, too, takes its passing users from."""
+_NOBODY = 65534
+_OVERHEAD_BYTES = 2**20
+_OVERHEAD_INODES = 64
+
+_SETTLED = {
+    "PATH": "/nonexistent",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
+_SYSTEM = ("/proc", "/sys", "/dev")
+
+
+def refusal(job: Job, profile: str) -> str:
+    """Why a box of *profile* cannot hold what *job* asks for, or ''."""
+    grant = job.grant
+    if profile == "landlock" and grant.hosts:
+        return (
+            f"host {grant.hosts[0]} cannot be granted here: without a network namespace of its own a guest could reach "
+            "every address (Landlock knows ports only). Allow user namespaces on this machine; "
+            "`toolwright doctor` says how."
+        )
+    for path in grant.reads + grant.writes:
+        if path == "/" or any(path_within(path, own) for own in _SYSTEM):
+            return f"path {path} cannot be granted: it holds more than files. Name the folder that the tool needs."
+        if not os.path.exists(path):
+            return f"path {path} was granted but does not exist."
+    for file in job.files:
+        try:
+            relative(file.path)
+        except ValueError as error:
+            return f"file {error}."
+    return ""
+
+
+@functools.cache
+def _mapped_ids() -> tuple[range, ...]:
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        lines = [tuple(map(int, line.split())) for line in file]
+    return tuple(range(inside, inside + count) for inside, _, count in lines)
+
+
+def owner() -> int | None:
+    """The id that the next guest of a root keeper gets; None for a keeper that is no root, or root of nothing else."""
+    if os.geteuid() != 0:
+        return None
+    chosen = secrets.choice(_IDS)
+    for candidate in (chosen, _NOBODY):
+        if any(candidate in mapped for mapped in _mapped_ids()):
+            return candidate
+    return None
+
+
+def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str, Any]:
+    """The plan. *own*: what `owner` said; *folder*: the private work folder, where the profile has no root of its own."""
+    full = profile == "full"
+    work = folder or (_OTHER_WORK if WORK in job.grant.reads + job.grant.writes else WORK)
+    writes = list(job.grant.writes)
+    reads = [path for path in job.grant.reads if path not in writes]
+    layout = root()
+    packages = [str(job.environment)] if job.environment is not None else []
+    binds = [list(bind) for bind in layout.binds] + [[path, path] for path in packages]
+    binds += [[path, path] for path in reads if not (full and path.startswith(work + "/"))]
+    trusted = certificates() if job.grant.hosts else ""
+    if trusted:
+        binds.append([trusted, CERTIFICATES if full else trusted])
+    limits = job.limits
+    return {
+        "profile": profile,
+        "owner": own,
+        "binds": binds,
+        "masks": list(layout.masks),
+        "devices": list(layout.devices),
+        "reads": reads,
+        "writes": writes,
+        "work": work,
+        "inputs": [[str(file.host_path), file.path] for file in job.files if file.readonly] if full else [],
+        "work_bytes": limits.files_bytes + _OVERHEAD_BYTES,
+        "work_inodes": limits.files_count + _OVERHEAD_INODES,
+        "hosts": bool(job.grant.hosts),
+        "port": 0,
+        "environment": _environment(job, work, CERTIFICATES if full and trusted else trusted),
+        "packages": packages,
+        "imports": [*layout.imports, *packages],
+        "memory_bytes": limits.memory_bytes,
+        "cpu_s": math.ceil(limits.load_s + len(job.arguments) * limits.cpu_s) + 2,
+        "threads": limits.threads,
+    }
+
+
+def _environment(job: Job, work: str, trusted: str) -> dict[str, str]:
+    surroundings = {**_SETTLED, "HOME": work, "TMPDIR": work, "PWD": work}
+    if trusted:
+        surroundings |= {"SSL_CERT_FILE": trusted, "REQUESTS_CA_BUNDLE": trusted}
+    return surroundings | {name: job.secrets[name] for name in job.grant.secrets if name in job.secrets}

@@ -1,0 +1,168 @@
+"""The Linux system calls that Python lacks, through ctypes: each returns its result or raises OSError."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+MACHINE = os.uname().machine
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+_NUMBERS = {  # the calls made here, by machine; those from 424 on have one number everywhere
+    "x86_64": {"capset": 126, "pivot_root": 155, "mount": 165, "umount2": 166, "unshare": 272},
+    "aarch64": {"capset": 91, "pivot_root": 41, "mount": 40, "umount2": 39, "unshare": 97},
+}
+_EVERYWHERE = {
+    "pidfd_send_signal": 424,
+    "open_tree": 428,
+    "pidfd_open": 434,
+    "close_range": 436,
+    "openat2": 437,
+    "mount_setattr": 442,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
+}
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+MOUNT_ATTR_RDONLY = 1
+MOUNT_ATTR_NOSUID = 2
+MOUNT_ATTR_NODEV = 4
+MOUNT_ATTR_NOEXEC = 8
+MOUNT_ATTR_IDMAP = 0x00100000
+AT_RECURSIVE = 0x8000
+AT_EMPTY_PATH = 0x1000
+AT_FDCWD = -100
+
+RESOLVE_NO_XDEV = 1
+RESOLVE_NO_MAGICLINKS = 2
+RESOLVE_NO_SYMLINKS = 4
+RESOLVE_BENEATH = 8
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+SUPPORTED = MACHINE in _NUMBERS
+"""Whether this machine's system calls are known here."""
+
+
+def call(name: str, *arguments: Any) -> int:
+    """System call *name*; integers are passed as longs, everything else as ctypes does. Raises OSError."""
+    number = _EVERYWHERE.get(name)
+    if number is None:
+        number = _NUMBERS[MACHINE][name]
+    passed = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    result = int(_libc.syscall(ctypes.c_long(number), *passed))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+    return result
+
+
+def prctl(option: int, *arguments: Any) -> int:
+    """prctl(2)."""
+    passed = [ctypes.c_ulong(one) if isinstance(one, int) else one for one in arguments]
+    passed += [ctypes.c_ulong(0)] * (4 - len(passed))
+    result = int(_libc.prctl(ctypes.c_int(option), *passed))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"prctl {option}: {os.strerror(error)}")
+    return result
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by CLONE_ *flags* for new ones."""
+    call("unshare", flags)
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """mount(2)."""
+    try:
+        call(
+            "mount",
+            source.encode(),
+            target.encode(),
+            kind.encode() if kind else None,
+            flags,
+            data.encode() if data else None,
+        )
+    except OSError as error:
+        raise OSError(error.errno, f"mount {kind or source} on {target}: {os.strerror(error.errno or 0)}") from None
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def mount_setattr(path: str, attributes: int, *, recursive: bool = True) -> None:
+    """Set MOUNT_ATTR_ *attributes* on the mount at *path* and, unless told otherwise, on all mounts below it."""
+    attr = _MountAttr(attributes, 0, 0, 0)
+    flags = AT_RECURSIVE if recursive else 0
+    call("mount_setattr", AT_FDCWD, path.encode(), flags, ctypes.byref(attr), ctypes.sizeof(attr))
+
+
+def idmap_mount(mount_fd: int, userns_fd: int) -> None:
+    """Show the files of detached mount *mount_fd* with the owners that user namespace *userns_fd* gives them."""
+    attr = _MountAttr(MOUNT_ATTR_IDMAP, 0, 0, userns_fd)
+    call("mount_setattr", mount_fd, b"", AT_EMPTY_PATH | AT_RECURSIVE, ctypes.byref(attr), ctypes.sizeof(attr))
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def open_beneath(folder: int, path: str, flags: int, mode: int = 0) -> int:
+    """Open *path* below descriptor *folder*: no way out, no symbolic link, no other mount. Raises OSError."""
+    resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    return call("openat2", folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+
+
+def close_range(first: int, last: int) -> None:
+    """Close all descriptors from *first* to *last*, both included."""
+    if first <= last:
+        call("close_range", first, last, 0)
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, in every set, with no way back through a set-user-id program."""
+    for number in range(64):
+        try:
+            prctl(PR_CAPBSET_DROP, number)
+        except OSError:  # past the last one this kernel knows, or without the right to drop any
+            break
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = _CapHeader(0x20080522, 0)
+    call("capset", ctypes.byref(header), (ctypes.c_uint32 * 6)())
