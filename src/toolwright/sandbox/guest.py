@@ -1,4 +1,4 @@
-"""Runs in the guest, locked in already: a source and then arguments come in as frames, an answer frame each goes out."""
+"""Runs in the locked-in guest: a source and then arguments come in as frames, an answer frame each goes out."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _load(source: str, name: str, path: str) -> Any:
     module.__file__ = path
     module.__loader__ = _Source(source)  # type: ignore[assignment]
     sys.modules[_MODULE] = module
-    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - this is the box
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # this is the box
     function = module.__dict__.get(name)
     if not callable(function):
         raise LookupError(f"the source defines no function {name!r}")
@@ -70,14 +70,14 @@ def _load(source: str, name: str, path: str) -> Any:
 
 def _answer(item: int, function: Any, frame: bytes, path: str) -> bytes:
     try:
-        arguments = _codec.bind(function, json.loads(frame))  # type: ignore[no-untyped-call]
+        arguments = _codec.bind(function, json.loads(frame))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - hints are the tool's: evaluating them may raise anything
         return json.dumps(_failed(item, error, path, _BAD_ARGUMENTS)).encode()
     value = _call(function, arguments)
     try:
-        form = _codec.encode(value)  # type: ignore[no-untyped-call]
+        form = _codec.encode(value)
         return json.dumps({"item": item, "ok": True, "value": form}, ensure_ascii=False).encode()
     except MemoryError:
         raise

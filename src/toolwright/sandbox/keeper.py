@@ -357,7 +357,7 @@ class Keeper:
 
     def _judge_signal(self, number: int) -> None:
         seen = self.seen
-        name = signal.Signals(number).name if number in iter(signal.Signals) else str(number)
+        name = signal.strsignal(number) or "unknown"
         if number == signal.SIGXCPU or (number == signal.SIGKILL and self._cpu_spent()):
             seen.ending = Ending.TIMEOUT
             seen.detail = f"It used more than {self._cpu_of_turn():g} s of CPU time (setting limits.cpu_s)."
@@ -365,7 +365,7 @@ class Keeper:
             seen.ending = Ending.MEMORY
             seen.detail = "The kernel killed it; as a rule because this machine's memory ran out."
         else:
-            seen.ending, seen.detail = Ending.SIGNALLED, f"It died of signal {name}."
+            seen.ending, seen.detail = Ending.SIGNALLED, f"It died of signal {number} ({name})."
 
     def _cpu_spent(self) -> bool:
         return self.seen.cpu_s - self._cpu_at_turn >= self._cpu_of_turn() * 0.9

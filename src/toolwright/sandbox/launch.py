@@ -71,7 +71,7 @@ def _enclose(plan: dict[str, Any], proc: int) -> tuple[int, ...]:
         syscalls.unshare(_NAMESPACES)
     handed = []
     if plan["hosts"]:
-        listener = _listener()
+        listener = loopback_listener()
         plan["port"] = listener.getsockname()[1]
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
             plan["environment"][name] = f"http://127.0.0.1:{plan['port']}"
@@ -79,7 +79,7 @@ def _enclose(plan: dict[str, Any], proc: int) -> tuple[int, ...]:
     return (mounts.build(plan), *handed)
 
 
-def _listener() -> socket.socket:
+def loopback_listener() -> socket.socket:
     """A listening socket on the loopback of this network namespace, which has nothing else."""
     import fcntl
     import struct

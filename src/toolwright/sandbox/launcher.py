@@ -1,7 +1,7 @@
 """The trusted process around one guest: builds the wall, forks the guest, waits for it, and tells the keeper.
 
-Started by exec as `python -I -S -B launcher.py CONTROL ITEMS ANSWERS` with an empty environment; no `__init__` of
-Toolwright runs here. The guest never holds CONTROL.
+Started by exec as `python -I -S -B launcher.py CONTROL ITEMS ANSWERS` (or `try LAYER`) with an empty
+environment; no `__init__` of Toolwright runs here. The guest never holds CONTROL.
 """
 
 import os
@@ -18,8 +18,17 @@ def _house() -> None:
         sys.modules[name] = package
 
 
-if __name__ == "__main__":
+def _main(arguments: list[str]) -> None:
     _house()
-    from toolwright.sandbox.launch import main
+    if arguments[0] == "try":
+        from toolwright.sandbox import trial
 
-    main(*map(int, sys.argv[1:4]))
+        trial.main(arguments[1])
+    else:
+        from toolwright.sandbox import launch
+
+        launch.main(*map(int, arguments))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

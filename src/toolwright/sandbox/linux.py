@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ from typing import Literal
 from toolwright.call import FileRef, Usage
 from toolwright.powers import Grant
 from toolwright.sandbox import Ending, Exit, Job, Layer, files, plan
-from toolwright.sandbox.egress import Egress
 from toolwright.sandbox.keeper import Keeper, LayerError, Seen
 from toolwright.sandbox.root import root
 
@@ -66,6 +67,13 @@ class LinuxSandbox:
         The claims are whole frames, one for each item in order; one that cannot be read is the last. A source that
         does not load has `loaded` False and its error in `detail`.
         """
+        first = "full" if not self._chosen and self._wanted in ("auto", "full") else ""
+        if first and not plan.refusal(job, first):
+            # The first job is the probe as well: a box that is not built for it is built for a trial below.
+            with contextlib.suppress(LayerError, OSError):
+                ended = _run(job, first, collect, cancel)
+                self._chosen = first
+                return ended
         profile = self.profile
         if profile == "none":
             return Exit(Ending.DENIED, f"{_NO_WALL} ({self._why})")
@@ -74,16 +82,14 @@ class LinuxSandbox:
             return Exit(Ending.DENIED, refused)
         try:
             return _run(job, profile, collect, cancel)
-        except LayerError as error:
+        except (LayerError, OSError) as error:
             return Exit(Ending.FAULT, f"The box could not be built: {error}")
-        except OSError as error:
-            return Exit(Ending.FAULT, f"The box could not be run: {error}")
 
     def layers(self) -> tuple[Layer, ...]:
         """Try each layer by use and report."""
         from toolwright.sandbox.doctor import layers
 
-        return layers(self.profile)
+        return layers(self.profile, {name: try_profile(name) for name in ("full", "landlock")})
 
     def why_not(self, grant: Grant) -> str:
         """The sentence why this box cannot hold *grant* on this machine, or '' if it can."""
@@ -126,12 +132,12 @@ def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event |
 def _serve(
     keeper: Keeper, job: Job, listeners: list[int], cancel: threading.Event | None, watch: _Watch | None
 ) -> tuple[Seen, tuple[str, ...]]:
-    import socket
-
     source = {"source": job.source, "function": job.function}
     items = [json.dumps(dict(arguments), ensure_ascii=False).encode() for arguments in job.arguments]
     if not listeners:
         return keeper.run(source, items, cancel, watch), ()
+    from toolwright.sandbox.egress import Egress
+
     egress = Egress(job.grant.hosts)
     try:
         egress.serve(socket.socket(fileno=os.dup(listeners[0])))

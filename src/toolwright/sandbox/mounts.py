@@ -11,7 +11,7 @@ from toolwright.sandbox import syscalls as sys
 from toolwright.sandbox.syscalls import mount, mount_setattr
 
 STAGING = "/proc"
-"""Where the new root grows inside our own mount namespace: every machine has it, and nothing that is bound lies there."""
+"""Where the new root grows, in a mount namespace of its own: every machine has it, and nothing that is bound."""
 
 _READ_ONLY = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV
 _WRITABLE = sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV

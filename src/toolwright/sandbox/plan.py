@@ -74,7 +74,7 @@ def owner() -> int | None:
 
 
 def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str, Any]:
-    """The plan. *own*: what `owner` said; *folder*: the private work folder, where the profile has no root of its own."""
+    """The plan. *own*: what `owner` said; *folder*: the private work folder of a profile without a root of its own."""
     full = profile == "full"
     work = folder or (_OTHER_WORK if WORK in job.grant.reads + job.grant.writes else WORK)
     writes = list(job.grant.writes)

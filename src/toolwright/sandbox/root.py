@@ -1,10 +1,9 @@
-"""What a guest's root must hold for the running interpreter: its standard library, shared libraries and a little more."""
+"""What a guest's root must hold for the running interpreter: its standard library, shared libraries, a little more."""
 
 from __future__ import annotations
 
 import functools
 import os
-import ssl
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from toolwright.sandbox import elf
 
 # What wheels may expect of a machine (PEP 600), and what glibc itself loads late.
 _EXPECTED_LIBRARIES = (
-    "libc.so.6 libm.so.6 libpthread.so.0 libdl.so.2 librt.so.1 libutil.so.1 libresolv.so.2 libgcc_s.so.1 "
-    "libstdc++.so.6 libz.so.1 libexpat.so.1"
-).split()
+    *("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libresolv.so.2"),
+    *("libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "libexpat.so.1"),
+)
 _FILES = (
     "/etc/ld.so.cache",
     "/usr/share/zoneinfo",
@@ -71,6 +70,8 @@ def root() -> Root:
 
 def certificates() -> str:
     """The host's bundle of trusted certificates: the one its settings name, else the platform's; '' if none."""
+    import ssl
+
     named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     found = ssl.get_default_verify_paths().cafile
     usual = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")

@@ -1,4 +1,4 @@
-"""Which system calls a guest may make: an allow-list, compiled to a binary search that the kernel runs on every call."""
+"""Which system calls a guest may make: an allow-list, as a binary search that the kernel runs on every call."""
 
 from __future__ import annotations
 
