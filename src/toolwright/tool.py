@@ -112,6 +112,10 @@ class Candidate:
     notes: str = ""
     python: str = PYTHON_RANGE
 
+    def __post_init__(self) -> None:
+        # Line ends are one newline everywhere, as Python itself reads them: a file that travelled keeps its digest.
+        object.__setattr__(self, "source", self.source.replace("\r\n", "\n").replace("\r", "\n"))
+
     @property
     def effect(self) -> Effect:
         """The effect that holds: the claim, raised by the powers and the words of the description."""
