@@ -140,9 +140,11 @@ async def _in_daemon_thread(approve: Approve, request: ApprovalRequest) -> Answe
             settle(value)
 
     def work() -> None:
+        settle: Callable[[Any], None]
+        value: Any
         try:
             settle, value = done.set_result, context.run(approve, request)
-        except BaseException as error:  # the asking task gets whatever the caller's function raised
+        except BaseException as error:  # noqa: BLE001 -- carried over: the asking task raises whatever it was
             settle, value = done.set_exception, error
         if not loop.is_closed():
             loop.call_soon_threadsafe(tell, settle, value)

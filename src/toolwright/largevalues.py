@@ -34,7 +34,8 @@ def as_json(value: Any) -> str:
 def told(name: str, outcome: Outcome, keep: Callable[[Any], str]) -> str:
     """What the model reads about a call of *name*: the value alone as JSON if it is ok, else status and reason.
 
-    A call that left files is told as `{"value": …, "files": [{"path": …, "size": …}]}`. *keep* stores a value that is too long and returns its handle. JSON is the frame around untrusted data.
+    A call that left files is told as `{"value": …, "files": [{"path": …, "size": …}]}`. *keep* stores a value that is
+    too long and returns its handle. JSON is the frame around untrusted data.
     """
     if not outcome.ok:
         return _without_value(name, outcome)

@@ -1,4 +1,4 @@
-"""How a run ended: what the loop left and the run's notes go in, a frozen RunResult comes out; and one run, one process."""
+"""How a run ended: its last answer and its notes go in, a frozen RunResult comes out; and one run, one process."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def in_thread(cancel: threading.Event, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What *function* returns; on cancellation *cancel* is set and the thread is waited for, so that nothing is left."""
+async def in_thread(cancel: threading.Event, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """What *function* returns; on cancellation *cancel* is set and the thread is waited for: nothing is left."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     try:
         return await asyncio.shield(work)

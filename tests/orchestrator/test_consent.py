@@ -30,7 +30,9 @@ def candidate(name="fetch_rate", hosts=("api.example.com",), **powers):
 
 
 def asked(answer, subject=None, book=None, heard=None, **more):
-    consent = Consent(answer, book if book is not None else Book(), heard if heard is not None else Heard(), "run", **more)
+    consent = Consent(
+        answer, book if book is not None else Book(), heard if heard is not None else Heard(), "run", **more
+    )
     return asyncio.run(consent.ask(request_for(subject or candidate(), "agent", "run")))
 
 

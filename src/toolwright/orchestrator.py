@@ -1,0 +1,289 @@
+"""A task goes in, the answer comes out: the loop in which a model finds tools, has new ones made, and calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from toolwright.call import FileRef
+from toolwright.calling import Calls, Values
+from toolwright.consent import ApprovalBook, Approve, Consent
+from toolwright.errors import ModelError, RefusedError
+from toolwright.executor import Executor
+from toolwright.forge import Forge
+from toolwright.models.models import Models
+from toolwright.notes import Notes
+from toolwright.registry import Registry
+from toolwright.requests import Requests
+from toolwright.runs import RunResult, held, judged, result_of
+from toolwright.trace import Cost, Event, EventKind, Place, Run, RunStatus, Silence, Sink, new_run_id
+from toolwright.workbench import Surface, ToolJournal, Workbench
+from toolwright.workspace import Workspace
+
+
+class RunBook(Protocol):
+    """Where runs are kept."""
+
+    def begin(self, run: Run) -> None:
+        """Record that *run* began; on disk when this returns."""
+
+    def finish(self, run: Run) -> None:
+        """Record how it ended."""
+
+    def get(self, run_id: str) -> Run:
+        """The run. NotFoundError."""
+
+    def cost(self, run_id: str) -> Cost:
+        """What its model calls cost so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a run works with: the services of the floors below, and the home's books."""
+
+    models: Models
+    registry: Registry
+    executor: Executor
+    forge: Forge
+    runs: RunBook
+    journal: ToolJournal
+    approvals: ApprovalBook
+    values: Values
+    folder: Path
+    """Each run has a folder of its name in it: files, and the lock."""
+    prompt: str
+    """The orchestrator's system prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may set for one run; kept with it, since a resume goes on under the same."""
+
+    surface: Surface = "native"
+    max_steps: int = 15
+    max_new_tools: int = 5
+    max_tools: int = 50
+    wall_s: float = 900.0
+    namespace: str = "local"
+    files: tuple[str, ...] = ()
+    out: str = ""
+    """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
+
+
+class _Stopped(Exception):
+    """The loop was ended by a limit; the message says which and how to lift it."""
+
+
+def workbench(
+    house: House, run: Run, options: Options, consent: Consent, sink: Sink, cancel: threading.Event
+) -> Workbench:
+    """The workbench of *run*: everything that answers its model's tool calls."""
+    notes = Notes()
+    requests = Requests(
+        run.id,
+        run.namespace,
+        house.registry,
+        house.forge,
+        consent,
+        notes,
+        sink,
+        options.max_new_tools,
+        options.max_tools,
+        cancel,
+    )
+    files = Workspace(house.folder / run.id, options.files)
+    calls = Calls(
+        run.id, run.namespace, house.registry, house.executor, house.values, files, consent, notes, sink, cancel
+    )
+    return Workbench(run.id, options.surface, requests, calls, notes, house.journal)
+
+
+class _UnderWay:
+    """One run, from its first step (or its record) to its result."""
+
+    def __init__(self, house: House, run: Run, options: Options, approve: Approve | None, sink: Sink) -> None:
+        self._house, self._run, self._options, self._sink = house, run, options, sink
+        self._cancel = threading.Event()
+        self._deadline: asyncio.Timeout | None = None
+        self._said = ""
+        consent = Consent(approve, house.approvals, sink, run.id, self._thinking)
+        self._bench = workbench(house, run, options, consent, sink, self._cancel)
+
+    async def result(self) -> RunResult:
+        """Run the loop to its end, whatever that is, and record it."""
+        began = time.monotonic()
+        run = self._run
+        why = run.settings.get("why", "")
+        self._emit("run-started", task=run.task, model=run.model, why=why, surface=run.surface)
+        try:
+            status, output, reason = await self._ending()
+        except BaseException as error:
+            await self._finish("failed", "", str(error), began)
+            raise
+        return await self._finish(status, output, reason, began)
+
+    async def _ending(self) -> tuple[RunStatus, str, str]:
+        wall_s = self._options.wall_s
+        try:
+            async with asyncio.timeout(wall_s) as self._deadline:
+                return judged(await self._loop(), self._bench.notes.gap)
+        except TimeoutError:
+            if self._deadline is None or not self._deadline.expired():
+                raise
+            return "incomplete", self._said, f"The run's limit of {wall_s:g} seconds was reached (setting run_wall_s)."
+        except (_Stopped, RefusedError) as error:
+            return "incomplete", self._said, str(error)
+        except ModelError as error:
+            return "failed", self._said, str(error)
+        except asyncio.CancelledError:
+            # Whoever cancelled gets the run's result: it is on record, and a resume goes on from there.
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            return "cancelled", self._said, "It was stopped."
+
+    async def _loop(self) -> str:
+        from pydantic_ai import Agent, UsageLimits
+        from pydantic_ai.exceptions import AgentRunError
+
+        from toolwright.quiet import Quiet
+        from toolwright.toolset import ToolwrightToolset
+
+        run, step = self._run, 0
+        model = Quiet(self._house.models.agent_model(lambda: Place(run.id, step)))
+        toolset = ToolwrightToolset(self._begin, guide=None)
+        # An empty answer is asked for again until the step limit: that limit is ours, and the only one.
+        agent = Agent(
+            model, instructions=self._house.prompt, toolsets=[toolset], retries={"output": self._options.max_steps}
+        )
+        first = await self._first_message()
+        try:
+            async with agent.iter(first, usage_limits=UsageLimits(request_limit=None)) as steps:
+                async for node in steps:
+                    if Agent.is_model_request_node(node):
+                        step += 1
+                        recorded = await self._before(step)
+                    elif Agent.is_call_tools_node(node):
+                        self._heard(node.model_response.text or "", recorded)
+            return steps.result.output if steps.result is not None else ""
+        except AgentRunError as error:
+            raise ModelError(f"The model's answers could not be used: {error}") from error
+
+    async def _begin(self, _: str) -> Workbench:
+        return self._bench
+
+    async def _first_message(self) -> str:
+        matches = await self._bench.open(self._run.task)
+        parts = [self._run.task]
+        if names := [Path(path).name for path in self._options.files]:
+            parts.append(f"Files in the work folder of every tool, read-only: {', '.join(names)}")
+        if matches and self._options.surface == "fixed":
+            parts.append(f"Tools on the shelf that may fit; call them with run_tool:\n{matches}")
+        return "\n\n".join(parts)
+
+    async def _before(self, step: int) -> bool:
+        """Whether the answer of *step* is on record. Raises _Stopped beyond the limit."""
+        limit = self._options.max_steps
+        if step > limit:
+            raise _Stopped(f"The limit of {limit} model steps was reached (setting max_steps, --max-steps N).")
+        place = Place(self._run.id, step)
+        return await asyncio.to_thread(self._house.journal.get, "orchestrator", place) is not None
+
+    def _heard(self, text: str, recorded: bool) -> None:
+        if text:
+            self._said = text
+            if not recorded:
+                self._emit("text", text=text)
+
+    @contextmanager
+    def _thinking(self) -> Iterator[None]:
+        """While a person thinks, the run's clock stands."""
+        clock, deadline = asyncio.get_running_loop().time, self._deadline
+        if deadline is None or (when := deadline.when()) is None:
+            yield
+            return
+        began = clock()
+        deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            deadline.reschedule(when + clock() - began)
+
+    async def _finish(self, status: RunStatus, output: str, reason: str, began: float) -> RunResult:
+        notes = self._bench.notes
+        files: tuple[FileRef, ...] = ()
+        if status in ("complete", "incomplete"):
+            files = await asyncio.to_thread(self._bench.calls.workspace.hand_out, Path(self._options.out))
+        run = replace(
+            self._run,
+            status=status,
+            ended_at=time.time(),
+            output=output,
+            made=tuple(notes.made),
+            reused=tuple(notes.reused),
+            files=files,
+            cost=await asyncio.to_thread(self._house.runs.cost, self._run.id),
+            settings={**self._run.settings, "reason": reason},
+        )
+        await asyncio.to_thread(self._house.runs.finish, run)
+        result = replace(result_of(run), wall_s=time.monotonic() - began)
+        self._emit("result", **result.to_json())
+        return result
+
+    def _emit(self, kind: EventKind, **data: Any) -> None:
+        self._sink.emit(Event(kind, self._run.id, data))
+
+
+class Orchestrator:
+    """Runs tasks. One instance serves many runs, one after the other or at the same time."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def run(
+        self,
+        task: str,
+        *,
+        run_id: str | None = None,
+        options: Options | None = None,
+        approve: Approve | None = None,
+        sink: Sink | None = None,
+    ) -> RunResult:
+        """The result of *task*. A provider that is dead for good is a result `failed`, a cancel one `cancelled`.
+
+        Raises UserError before anything began (no model, a file that is not there), FaultError and the like during it.
+        """
+        choice = self._house.models.choice("orchestrator")
+        options = options or Options()
+        given = Workspace(self._house.folder / (run_id := run_id or new_run_id()), options.files).given
+        options = replace(options, files=given, out=str(Path(options.out or f"toolwright-files/{run_id}").absolute()))
+        run = Run(
+            run_id,
+            task,
+            options.namespace,
+            model=str(choice),
+            surface=options.surface,
+            started_at=time.time(),
+            settings={name: getattr(options, name) for name in options.__slots__} | {"why": choice.why},
+        )
+        with held(self._house.folder / run_id, run_id):
+            self._house.runs.begin(run)
+            return await _UnderWay(self._house, run, options, approve, sink or Silence()).result()
+
+    async def resume(self, run_id: str, *, approve: Approve | None = None, sink: Sink | None = None) -> RunResult:
+        """Go on with a run that was cut short, without repeating what is on record; of a finished one, its result.
+
+        Raises NotFoundError, and UserError while another process has the run.
+        """
+        with held(self._house.folder / self._house.runs.get(run_id).id, run_id):
+            run = self._house.runs.get(run_id)
+            if run.status in ("complete", "incomplete"):
+                return result_of(run)
+            kept = {name: run.settings[name] for name in Options.__slots__ if name in run.settings}
+            options = Options(**kept | {"files": tuple(kept.get("files", ()))})
+            return await _UnderWay(self._house, run, options, approve, sink or Silence()).result()

@@ -1,0 +1,208 @@
+"""A model's request for a tool goes in, what it reads comes out: who has the name, what is like it, a new tool."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolwright import schema
+from toolwright.consent import Consent, request_for
+from toolwright.errors import EditedError, NotFoundError, SpecError
+from toolwright.forge import Forge, Forged
+from toolwright.largevalues import as_json
+from toolwright.notes import Notes
+from toolwright.registry import Registry
+from toolwright.stopping import in_thread
+from toolwright.tool import ToolSpec, ToolVersion
+from toolwright.trace import Event, EventKind, Place, Sink
+
+FIXED = ("search_tools", "request_new_tool", "run_tool")
+"""The tools that are always there; no tool on the shelf may have one of these names."""
+
+MAX_FAILURES = 2
+"""Requests for the same thing that may fail in one run: the first, and one that asks differently."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """Answers `search_tools` and `request_new_tool` for one run."""
+
+    run_id: str
+    namespace: str
+    registry: Registry
+    forge: Forge
+    consent: Consent
+    notes: Notes
+    sink: Sink
+    max_new_tools: int = 5
+    max_tools: int = 50
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    async def search(self, query: str) -> tuple[str, list[ToolVersion]]:
+        """What the model reads about the tools that fit *query*, and those tools."""
+        found = await self.matching(query)
+        if not found:
+            return "No tool on the shelf fits. If you need one, use request_new_tool.", []
+        return "\n".join(as_json(described(one)) for one in found), found
+
+    async def matching(self, query: str) -> list[ToolVersion]:
+        """At most 8 tools that fit *query*, best first; a tool that cannot be read is left out."""
+        return await in_thread(self.cancel, self._matching, query)
+
+    def _matching(self, query: str) -> list[ToolVersion]:
+        versions = (self._version(match.info.name) for match in self.registry.search(query, limit=8))
+        return [one for one in versions if one is not None]
+
+    async def version(self, name: str, number: int) -> ToolVersion | None:
+        """That version, or None if it cannot be read."""
+        return await in_thread(self.cancel, self._version, name, number)
+
+    def _version(self, name: str, number: int | None = None) -> ToolVersion | None:
+        try:
+            return self.registry.get(name, number)
+        except (NotFoundError, EditedError):
+            return None
+
+    async def request(self, asked: Mapping[str, Any], place: Place) -> tuple[str, ToolVersion | None]:
+        """What the model reads about its request, and the tool that it may use now, if there is one."""
+        text, version = await self._request(asked, place)
+        self.notes.gap = "" if version is not None else text
+        return text, version
+
+    async def _request(self, asked: Mapping[str, Any], place: Place) -> tuple[str, ToolVersion | None]:
+        try:
+            spec = spec_of(asked, self.namespace)
+        except SpecError as error:
+            return f"This request cannot be read: {error}", None
+        holder = await in_thread(self.cancel, self._version, spec.name)
+        if holder is not None:
+            return self._taken(spec, holder), holder
+        refusal = await in_thread(self.cancel, self._refusal, spec)
+        if refusal:
+            self._emit("tool-refused", name=spec.name, reason=refusal)
+            return refusal, None
+        near = await in_thread(self.cancel, self._near, spec)
+        if near:
+            return near, None
+        return await self._make(spec, place)
+
+    def _taken(self, spec: ToolSpec, holder: ToolVersion) -> str:
+        # Made by this very run, which was cut short before it could note it down.
+        if holder.run_id == self.run_id and str(holder) not in self.notes.made:
+            self.notes.made.append(str(holder))
+            return made_text(holder)
+        same = schema.same_schema(spec.input_schema, holder.spec.input_schema) and schema.same_schema(
+            spec.output_schema, holder.spec.output_schema
+        )
+        lead = (
+            f"{spec.name} is already there, with these arguments; use it."
+            if same
+            else f"The name {spec.name} is taken by this tool. Use it if it fits; if not, ask under another name."
+        )
+        return f"{lead}\n{as_json(described(holder))}"
+
+    def _refusal(self, spec: ToolSpec) -> str:
+        if len(self.notes.made) >= self.max_new_tools:
+            return (
+                f"No new tool: this run has made {len(self.notes.made)}, and its limit is {self.max_new_tools} "
+                "(setting max_new_tools, --max-new-tools N). Go on with the tools that are there."
+            )
+        if self.notes.failures_like(spec.name, spec.description) >= MAX_FAILURES:
+            return (
+                f"No new tool: a request for this failed {MAX_FAILURES} times in this run, and is not tried again. "
+                "Go on without it, and say in your answer what is missing."
+            )
+        if (held := self.registry.count()) >= self.max_tools:
+            return (
+                f"No new tool: the shelf holds {held}, and its limit is {self.max_tools} (setting max_tools). A person "
+                "can prune it: `toolwright tools` lists them, `toolwright registry retire NAME` takes one off."
+            )
+        return ""
+
+    def _near(self, spec: ToolSpec) -> str:
+        if spec.name in self.notes.offered and spec.reason:
+            return ""
+        versions = (self._version(match.info.name) for match in self.registry.near(spec, limit=3))
+        near = [as_json(described(one)) for one in versions if one is not None]
+        if not near:
+            return ""
+        if spec.name not in self.notes.offered:
+            self.notes.offered.append(spec.name)
+        return "\n".join(
+            [
+                "Nothing was made, since the shelf has what looks like the same. Call one of these if it fits; if none "
+                f"does, ask for {spec.name} again with `reason`: what they lack.",
+                *near,
+            ]
+        )
+
+    async def _make(self, spec: ToolSpec, place: Place) -> tuple[str, ToolVersion | None]:
+        self._emit("tool-requested", name=spec.name, description=spec.description)
+        forged = await self.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel)
+        while forged.pending is not None and forged.version is None:
+            if forged.pending.status.value != "needs-approval":
+                return self._refused(spec, forged.pending.detail), None
+            answer = await self.consent.ask(request_for(forged.verdicts[-1].candidate, "agent", self.run_id))
+            if not answer.yes:
+                return self._refused(spec, f"The answer was no: {answer.reason or 'no reason was given'}"), None
+            forged = await self.forge.go_on(forged)
+        if forged.version is None:
+            return self._failed(spec, forged), None
+        if forged.won:
+            self.notes.made.append(str(forged.version))
+            return made_text(forged.version), forged.version
+        return f"Another run made {spec.name} at the same time; use that.\n{made_text(forged.version)}", forged.version
+
+    def _refused(self, spec: ToolSpec, why: str) -> str:
+        self._emit("tool-refused", name=spec.name, reason=why)
+        return f"{spec.name} was not made. {why}"
+
+    def _failed(self, spec: ToolSpec, forged: Forged) -> str:
+        self.notes.failed.append(f"{spec.name}: {spec.description}")
+        self._emit("tool-refused", name=spec.name, reason=forged.reason)
+        checks = [one for one in (verdict.failed for verdict in forged.verdicts[-1:]) if one is not None]
+        lines = [f"- {one.name}: {one.detail}" for one in checks]
+        more = (
+            "You may ask once more, differently."
+            if self.notes.failures_like(spec.name, spec.description) < MAX_FAILURES
+            else "It is not tried again in this run; go on without it, and say in your answer what is missing."
+        )
+        return "\n".join([f"{spec.name} could not be made. {forged.reason}", *lines, more])
+
+    def _emit(self, kind: EventKind, **data: Any) -> None:
+        self.sink.emit(Event(kind, self.run_id, data))
+
+
+def described(version: ToolVersion) -> dict[str, Any]:
+    """What a model needs to know to call *version*, as JSON."""
+    spec = version.spec
+    return {
+        "name": spec.name,
+        "description": spec.description,
+        "arguments": dict(spec.input_schema),
+        "returns": dict(spec.output_schema),
+    }
+
+
+def made_text(version: ToolVersion) -> str:
+    """What the model reads about a tool that is there now."""
+    lead = f'{version.name} is ready. Call {version.name}, or run_tool with the name "{version.name}".'
+    return f"{lead}\n{as_json(described(version))}"
+
+
+def spec_of(asked: Mapping[str, Any], namespace: str) -> ToolSpec:
+    """The ToolSpec of a model's `request_new_tool` arguments, extra keys and all; SpecError says what to write."""
+    return schema.tool_spec(
+        tool_name=asked.get("tool_name", asked.get("name", "")),
+        description=asked.get("description", ""),
+        input_params=asked.get("input_params", ""),
+        return_type=asked.get("return_type", "Any"),
+        example=asked.get("example", asked.get("examples", "")),
+        powers=asked.get("powers"),
+        packages=asked.get("packages", ()),
+        reason=str(asked.get("reason") or ""),
+        effect=asked.get("effect", "none"),
+        namespace=namespace,
+    )

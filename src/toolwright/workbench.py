@@ -1,0 +1,241 @@
+"""Every tool call of one run goes through here: name, arguments and place in, the text that the model reads out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from toolwright.call import Outcome
+from toolwright.calling import Calls
+from toolwright.errors import NotFoundError
+from toolwright.largevalues import as_json
+from toolwright.notes import Notes
+from toolwright.requests import FIXED, Requests, described
+from toolwright.tool import ToolVersion
+from toolwright.trace import Place
+
+Surface = Literal["native", "fixed"]
+MAX_MATCHING = 8
+"""Tools of the shelf that stand in the tools array beside the fixed three and those made in the run."""
+
+
+class ToolJournal(Protocol):
+    """Keeps the answer of each tool call by its place."""
+
+    def get(self, role: str, place: Place) -> bytes | None:
+        """What was recorded, or None."""
+
+    def put(self, role: str, place: Place, data: bytes) -> None:
+        """Record *data*; on disk when this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A tool as it stands in the tools array."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Arguments that are not a JSON object, as the model sent them."""
+
+    text: str
+
+
+Arguments = Mapping[str, Any] | Unreadable
+
+
+@dataclass(slots=True)
+class Workbench:
+    """Answers the tool calls of one run, in words, whatever is asked; records each answer before it is acted on."""
+
+    run_id: str
+    surface: Surface
+    requests: Requests
+    calls: Calls
+    notes: Notes
+    journal: ToolJournal
+    _offered: dict[str, Offered] = field(default_factory=dict)
+
+    async def open(self, task: str) -> str:
+        """Look for tools that fit *task*; the text that lists them (empty if there are none). Journaled."""
+        place = Place(self.run_id, 0, "matches")
+        recorded = await self._recorded(place)
+        if recorded is None:
+            found = await self.requests.matching(task)
+            if self.surface == "native":
+                self._show(found)
+            await self._record(place, _listing(found))
+            return _listing(found)
+        return str(recorded["text"])
+
+    async def offered(self) -> Sequence[Offered]:
+        """The tools array of the next step: the fixed three, then what has joined them, oldest first."""
+        if self.surface == "fixed":
+            return FIXED_TOOLS
+        joined = [await self._offer(ref) for ref in self.notes.shown]
+        return (*FIXED_TOOLS, *(one for one in joined if one is not None))
+
+    async def answer(self, name: str, arguments: Arguments, place: Place) -> str:
+        """What the model reads about its call of *name*. A recorded answer is given again and nothing is run."""
+        recorded = await self._recorded(place)
+        if recorded is not None:
+            return str(recorded["text"])
+        started = place.below("started")
+        again = await asyncio.to_thread(self.journal.get, "tool", started) is not None
+        if not again:
+            await asyncio.to_thread(self.journal.put, "tool", started, as_json({"name": name}).encode())
+        text, outcome = await self._answer(name, arguments, place, again)
+        await self._record(place, text, outcome)
+        return text
+
+    async def _answer(self, name: str, arguments: Arguments, place: Place, again: bool) -> tuple[str, Outcome | None]:
+        if isinstance(arguments, Unreadable):
+            return _unreadable(name, arguments), None
+        if name == "search_tools":
+            text, found = await self.requests.search(str(arguments.get("query", "")))
+            self._show(found)
+            return text, None
+        if name == "request_new_tool":
+            text, version = await self.requests.request(arguments, place)
+            self._show([version] if version is not None else [], whatever_their_number=True)
+            return text, None
+        if name == "run_tool":
+            return await self._run_tool(arguments, place, again)
+        try:
+            return await self.calls.answer(name, arguments, place, again)
+        except NotFoundError:
+            return (
+                f"{name} is not available; use request_new_tool to have it made, or search_tools to find another.",
+                None,
+            )
+
+    async def _run_tool(self, arguments: Mapping[str, Any], place: Place, again: bool) -> tuple[str, Outcome | None]:
+        name = arguments.get("name", arguments.get("tool_name"))
+        if not isinstance(name, str) or not name:
+            return 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.', None
+        if "arguments" in arguments:
+            inner = read_arguments(arguments["arguments"])
+        else:
+            inner = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
+        return await self._answer(name, inner, place, again)
+
+    def _show(self, versions: Sequence[ToolVersion], *, whatever_their_number: bool = False) -> None:
+        if self.surface == "fixed":
+            return
+        for version in versions:
+            matching = [ref for ref in self.notes.shown if ref not in self.notes.made]
+            if self.notes.version_shown(version.name) is not None:
+                continue
+            if whatever_their_number or len(matching) < MAX_MATCHING:
+                self.notes.shown.append(str(version))
+
+    async def _offer(self, ref: str) -> Offered | None:
+        if ref not in self._offered:
+            name, _, number = ref.partition("@")
+            version = await self.requests.version(name, int(number))
+            if version is None:
+                return None
+            self._offered[ref] = Offered(name, _described(version), version.spec.input_schema)
+        return self._offered[ref]
+
+    async def _recorded(self, place: Place) -> dict[str, Any] | None:
+        data = await asyncio.to_thread(self.journal.get, "tool", place)
+        if data is None:
+            return None
+        record: dict[str, Any] = json.loads(data)
+        self.notes.restore(record["notes"])
+        return record
+
+    async def _record(self, place: Place, text: str, outcome: Outcome | None = None) -> None:
+        record: dict[str, Any] = {"text": text, "notes": self.notes.snapshot()}
+        if outcome is not None:
+            files = [[one.path, one.size, one.sha256] for one in outcome.files]
+            record["outcome"] = {
+                "status": outcome.status.value,
+                "detail": outcome.detail,
+                "reason": outcome.reason,
+                "files": files,
+            }
+        await asyncio.to_thread(self.journal.put, "tool", place, as_json(record).encode())
+
+
+def read_arguments(given: Any) -> Arguments:
+    """The object that a model meant as arguments: itself, a JSON string of one (even twice encoded), or nothing."""
+    for _ in range(3):
+        if isinstance(given, Mapping):
+            return given
+        if given is None or given == "":
+            return {}
+        if not isinstance(given, str):
+            break
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            break
+    return Unreadable(given if isinstance(given, str) else as_json(given))
+
+
+def _unreadable(name: str, arguments: Unreadable) -> str:
+    return (
+        f"{name} was not called (bad-call): its arguments are not a JSON object. Write them as one, such as "
+        f'{{"amount": 5}}. They were: {as_json(arguments.text[:500])}'
+    )
+
+
+def _listing(found: Sequence[ToolVersion]) -> str:
+    return "\n".join(as_json(described(one)) for one in found)
+
+
+def _described(version: ToolVersion) -> str:
+    return f"{version.spec.description} Returns {version.spec.returns}."
+
+
+def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+_TEXT = {"type": "string"}
+FIXED_TOOLS = (
+    Offered(
+        "search_tools",
+        "Look on the shelf for tools that fit a few words. Each that is found can be called by its name at once.",
+        _object(["query"], query={**_TEXT, "description": "What the tool should do, in a few words."}),
+    ),
+    Offered(
+        "request_new_tool",
+        "Have a tool made that is missing. It is written, proved and kept, and can be called by its name at once.",
+        _object(
+            ["tool_name", "description", "input_params", "return_type", "example"],
+            tool_name={**_TEXT, "description": "snake_case, such as fetch_exchange_rate."},
+            description={**_TEXT, "description": "One clear sentence: what it does and returns."},
+            input_params={**_TEXT, "description": "As in a signature: amount: float, currency: str = 'USD'."},
+            return_type={**_TEXT, "description": "An annotation: float, list[dict[str, str]], str | None."},
+            example={
+                **_TEXT,
+                "description": "A call, with its value if that is certain: convert(100.0, 3.71) == 371.0. One a line.",
+            },
+            powers={
+                "type": "object",
+                "description": "Only if it needs any: hosts, packages, reads, writes, secrets (lists), each with why.",
+            },
+            reason={**_TEXT, "description": "Only to insist: what the tools lack that were offered instead."},
+        ),
+    ),
+    Offered(
+        "run_tool",
+        "Call any tool by its name.",
+        _object(
+            ["name"],
+            name={**_TEXT, "description": "The name of a tool on the shelf."},
+            arguments={"type": "object", "description": "Its arguments by name."},
+        ),
+    ),
+)
+assert tuple(one.name for one in FIXED_TOOLS) == FIXED
