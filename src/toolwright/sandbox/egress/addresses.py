@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import queue
 import socket
 import threading
+import time
 from dataclasses import dataclass
+
+from toolwright.sandbox.egress.relay import Stopped, Switch
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
+# What ipaddress says differs by Python version; these are refused under each.
 _NEVER = tuple(
     (ipaddress.ip_network(network), why)
     for network, why in (
@@ -19,9 +24,13 @@ _NEVER = tuple(
         ("169.254.0.0/16", "a link-local or metadata address"),
         ("fd00:ec2::/32", "a metadata address"),
         ("100.64.0.0/10", "a shared (carrier or metadata) address"),
+        ("192.0.0.0/24", "a protocol or metadata address"),
+        ("192.88.99.0/24", "a 6to4 address"),
         ("64:ff9b:1::/48", "a local translation address"),
         ("2002::/16", "a 6to4 address"),
-        ("2001::/32", "a Teredo address"),
+        ("2001::/23", "a protocol address"),
+        ("3fff::/20", "a documentation address"),
+        ("5f00::/16", "a segment routing address"),
     )
 )
 
@@ -64,7 +73,6 @@ def why_not_public(address: Address) -> str:
         return "a multicast address"
     if address.is_link_local:
         return "a link-local address"
-    # NAT64 was looked into above, but counts as reserved or not by Python version.
     if address.is_private or address.is_reserved or not address.is_global or getattr(address, "is_site_local", False):
         return "a private or reserved address"
     return ""
@@ -79,8 +87,11 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return None
 
 
-def look_up(name: str, port: int, timeout: float) -> list[Place]:
-    """Every TCP address of *name* by the resolver of this machine; OSError if none, TimeoutError after *timeout* s."""
+def look_up(name: str, port: int, timeout: float, switch: Switch) -> list[Place]:
+    """Every TCP address of *name* by the resolver of this machine.
+
+    OSError if there is none, TimeoutError after *timeout* seconds, Stopped when the switch is thrown meanwhile.
+    """
     literal = parse_address(name)
     if literal is not None:
         family = socket.AF_INET if literal.version == 4 else socket.AF_INET6
@@ -88,13 +99,16 @@ def look_up(name: str, port: int, timeout: float) -> list[Place]:
     answers: queue.SimpleQueue[list[Place] | OSError] = queue.SimpleQueue()
     # getaddrinfo cannot be interrupted: the look-up gets a thread that nobody waits for longer than the time-out.
     threading.Thread(target=_ask_resolver, args=(name, port, answers), name="egress-lookup", daemon=True).start()
-    try:
-        answer = answers.get(timeout=timeout)
-    except queue.Empty:
-        raise TimeoutError(f"no answer about {name} within {timeout:g} s") from None
-    if isinstance(answer, OSError):
-        raise answer
-    return answer
+    deadline = time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(queue.Empty):
+            answer = answers.get(timeout=min(left, 0.05))
+            if isinstance(answer, OSError):
+                raise answer
+            return answer
+        if switch.thrown:
+            raise Stopped
+    raise TimeoutError(f"no answer within {timeout:g} s")
 
 
 def _ask_resolver(name: str, port: int, answers: queue.SimpleQueue[list[Place] | OSError]) -> None:

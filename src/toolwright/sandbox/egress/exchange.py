@@ -26,6 +26,7 @@ from toolwright.sandbox.egress.relay import (
 from toolwright.sandbox.egress.tls_name import UNRECOGNIZED_NAME, NamedTunnel, NotTls
 
 _HEAD_S = 10.0
+"""Seconds for a request head, unless the time for silence is shorter."""
 _PROXIED_LOOKUP_S = 2.0
 _MAX_LOG_LINES = 1000
 
@@ -111,6 +112,7 @@ class Exchange:
         self._meter = meter
         self._switch = switch
         self._client = client
+        self._head_s = min(_HEAD_S, rules.idle_s)
         self._place = "-"
         self._moved = 0
 
@@ -132,12 +134,12 @@ class Exchange:
 
     def _read(self) -> tuple[Request | None, bytes]:
         try:
-            head, rest = read_until_empty_line(self._switch, self._client, MAX_HEAD, time.monotonic() + _HEAD_S)
+            head, rest = read_until_empty_line(self._switch, self._client, MAX_HEAD, time.monotonic() + self._head_s)
             return (parse_head(head) if head else None), rest
         except (BadRequest, ValueError) as error:
             raise _Refused(400, f"bad request: {error}") from None
         except TimeoutError:
-            raise _Refused(408, f"no whole request within {_HEAD_S:g} s") from None
+            raise _Refused(408, f"no whole request within {self._head_s:g} s") from None
 
     def _judge(self, request: Request) -> None:
         self._meter.begin()
@@ -190,13 +192,13 @@ class Exchange:
         if proxy is None or (found and not public):
             return [place for place in found if place in public or place in own], None
         try:
-            return look_up(proxy.name, proxy.port, self._rules.connect_s), proxy
+            return look_up(proxy.name, proxy.port, self._rules.connect_s, self._switch), proxy
         except OSError as error:
             raise _Refused(502, f"the proxy {proxy.authority} cannot be looked up: {_said(error)}") from None
 
     def _look_up(self, name: str, port: int, *, proxied: bool) -> list[Place]:
         limit = min(self._rules.connect_s, _PROXIED_LOOKUP_S) if proxied else self._rules.connect_s
-        return look_up(name, port, limit)
+        return look_up(name, port, limit, self._switch)
 
     def _dial(self, places: list[Place], what: str, deadline: float) -> socket.socket:
         why = "no address"
@@ -228,9 +230,9 @@ class Exchange:
         except NotTls as error:
             self._meter.note(f"refused {self._place} {error}")
             send_all(self._switch, self._client, UNRECOGNIZED_NAME, time.monotonic() + 1.0)
-            linger(self._switch, self._client)
         else:
             self._meter.note(f"allowed {self._place} {self._moved} 200{why}")
+        linger(self._switch, self._client)
 
     def _ask_proxy(self, server: socket.socket, proxy: Proxy, deadline: float) -> bytes:
         """Open a tunnel through *proxy*; what the far side has said already."""
@@ -254,9 +256,9 @@ class Exchange:
         except BadRequest as error:
             raise _Refused(400, f"bad request: {error}") from None
         if request.waits:
-            send_all(self._switch, self._client, b"HTTP/1.1 100 Continue\r\n\r\n", time.monotonic() + _HEAD_S)
+            send_all(self._switch, self._client, b"HTTP/1.1 100 Continue\r\n\r\n", time.monotonic() + self._head_s)
         up = Flow(self._client, server, passed=body, closes=False, pending=bytearray(head + first))
-        down = Flow(server, self._client, passed=answer)
+        down = Flow(server, self._client, passed=answer, closes=False)
         why = self._relay(up, down)
         if not answer.complete:
             why = why or " the server ended before it answered"
@@ -264,6 +266,7 @@ class Exchange:
             turn_away(self._switch, self._client, 502, f"no answer from {self._place}:{why}")
             return
         self._meter.note(f"allowed {self._place} {self._moved} {answer.status}{why}")
+        linger(self._switch, self._client)
 
     def _relay(self, up: Flow, down: Flow) -> str:
         """Pass bytes both ways; '' or, after a blank, why it ended early."""

@@ -16,6 +16,7 @@ _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _AUTHORITY = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_MAX_SIZE_LINE = 16
 
 _HOP_BY_HOP = frozenset(
     {
@@ -192,53 +193,58 @@ class Chunks:
     """Lets one chunked body through, checked line by line; chunk extensions and trailers are refused."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._held = b""
         self._left = 0  # bytes of chunk data, its CRLF included, that are still to come
         self._ended = False
 
     def __call__(self, data: bytes) -> bytes:
         """What of *data* is complete and belongs to the body. BadRequest on a framing error."""
-        self._buffer += data
-        out = bytearray()
-        while self._buffer and not self._ended and (part := self._step()):
-            out += part
-        if self._ended:
-            self._buffer = b""
-        return bytes(out)
+        data = self._held + data
+        out: list[bytes] = []
+        position = 0
+        while not self._ended and position < len(data):
+            taken = self._data(data, position, out) if self._left else self._size(data, position, out)
+            if not taken:
+                break
+            position += taken
+        self._held = b"" if self._ended else data[position:]
+        return b"".join(out)
 
-    def _step(self) -> bytes:
-        if self._left:
-            return self._data()
-        line, end, rest = self._buffer.partition(b"\r\n")
-        if not end:
-            if len(self._buffer) > 16:
+    def _size(self, data: bytes, position: int, out: list[bytes]) -> int:
+        """Take a chunk's size line; the number of bytes taken, 0 while it is incomplete."""
+        end = data.find(b"\r\n", position, position + _MAX_SIZE_LINE)
+        if end < 0:
+            if len(data) - position >= _MAX_SIZE_LINE:
                 raise BadRequest("a chunk size is too long")
-            return b""
-        if not _CHUNK_SIZE.fullmatch(line):
+            return 0
+        if not _CHUNK_SIZE.fullmatch(data, position, end):
             raise BadRequest("a chunk size is not a plain hexadecimal number")
-        size = int(line, 16)
+        size = int(data[position:end], 16)
         if size:
-            self._buffer, self._left = rest, size + 2
-            return b"%x\r\n" % size
-        if len(rest) < 2:
-            return b""
-        if not rest.startswith(b"\r\n"):
+            self._left = size + 2
+            out.append(b"%x\r\n" % size)
+            return end + 2 - position
+        if len(data) < end + 4:
+            return 0
+        if data[end + 2 : end + 4] != b"\r\n":
             raise BadRequest("trailers after a chunked body are not passed on")
         self._ended = True
-        return b"0\r\n\r\n"
+        out.append(b"0\r\n\r\n")
+        return end + 4 - position
 
-    def _data(self) -> bytes:
+    def _data(self, data: bytes, position: int, out: list[bytes]) -> int:
+        """Take bytes of a chunk, its closing CRLF in one piece; the number of bytes taken."""
         if self._left > 2:
-            part = self._buffer[: self._left - 2]
-        elif len(self._buffer) < self._left:
-            return b""
+            part = data[position : position + self._left - 2]
         else:
-            part = self._buffer[:2]
+            part = data[position : position + 2]
+            if len(part) < 2:
+                return 0
             if part != b"\r\n":
                 raise BadRequest("a chunk is longer than its size")
-        self._buffer = self._buffer[len(part) :]
         self._left -= len(part)
-        return part
+        out.append(part)
+        return len(part)
 
 
 class AnswerHead:

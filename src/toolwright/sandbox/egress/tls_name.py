@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 _MAX_GREETING = 64 * 1024
+_MAX_RECORDS = 16
+"""More would let a guest that sends byte by byte spend our time on reading the same greeting again and again."""
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
 
 UNRECOGNIZED_NAME = bytes((21, 3, 3, 0, 2, 2, 112))
@@ -76,18 +78,19 @@ class _Reader:
 def _first_message(data: bytes) -> bytes | None:
     """The body of the ClientHello, put together from its records; None while bytes are missing."""
     message = b""
-    position = 0
+    position = records = 0
     while len(data) - position >= 5:
         if data[position] != _HANDSHAKE or data[position + 1] != 3:
             break
         length = int.from_bytes(data[position + 3 : position + 5], "big")
         message += data[position + 5 : position + 5 + length]
         position += 5 + length
+        records += 1
         if message and message[0] != _CLIENT_HELLO:
             break
         if len(message) >= 4 and len(message) - 4 >= (size := int.from_bytes(message[1:4], "big")):
             return message[4 : 4 + size]
-        if position > _MAX_GREETING or not length:
+        if position > _MAX_GREETING or records > _MAX_RECORDS or not length:
             break
     else:
         if len(data) <= _MAX_GREETING and (position >= len(data) or data[position] == _HANDSHAKE):
