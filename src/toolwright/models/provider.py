@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import ssl
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -81,8 +83,17 @@ def http_client(timeout_s: float, base_url: str | None = None) -> httpx2.AsyncCl
     if base_url is not None and is_loopback(base_url):
         name = httpx2.URL(base_url).host
         hosts.add(f"[{name}]" if ":" in name else name)
-    direct = {f"all://{host}": httpx2.AsyncHTTPTransport() for host in sorted(hosts)}
-    return httpx2.AsyncClient(timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S), mounts=direct)
+    trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    direct = httpx2.AsyncHTTPTransport(verify=trusted)
+    mounts = {f"all://{host}": direct for host in sorted(hosts)}
+    return httpx2.AsyncClient(verify=trusted, timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S), mounts=mounts)
+
+
+@cache
+def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Reading the certificates costs as much as a whole request: once for each place that they are read from."""
+    del file, folder  # the library reads the same two variables
+    return httpx2.create_ssl_context()
 
 
 def build(choice: ModelChoice, client: httpx2.AsyncClient) -> Model:

@@ -37,7 +37,7 @@ class Recorder:
 
 
 def turn_of(role: Role, messages: list[ModelMessage], response: ModelResponse) -> dict[str, Any]:
-    """One turn as the script's file writes it. Braces that would be read as a template are kept apart."""
+    """One turn as the script's file writes it."""
     when: dict[str, Any] = {"role": role, "step": sum(isinstance(one, ModelResponse) for one in messages)}
     head = _last_user(messages)[:HEAD]
     if head.strip():
@@ -45,14 +45,16 @@ def turn_of(role: Role, messages: list[ModelMessage], response: ModelResponse) -
     turn: dict[str, Any] = {"when": when, "times": 1}
     text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
     if text:
-        turn["text"] = _plain(text)
+        turn["text"] = text
     calls = [
-        {"name": part.tool_name, "arguments": _plain(_arguments(part.args)), "id": part.tool_call_id}
+        {"name": part.tool_name, "arguments": _arguments(part.args), "id": part.tool_call_id}
         for part in response.parts
         if isinstance(part, ToolCallPart)
     ]
     if calls:
         turn["calls"] = calls
+    if "{{" in json.dumps([text, calls]):
+        turn["plain"] = True  # code with braces is no template
     if not text and not calls:
         turn["fault"] = "empty"
     if response.finish_reason == "length":
@@ -80,15 +82,6 @@ def _arguments(args: Any) -> Any:
     except ValueError:
         return args
     return read if isinstance(read, dict) else args
-
-
-def _plain(value: Any) -> Any:
-    """*value* as a template that gives it back: `{{` in code must not be taken for a hole."""
-    if isinstance(value, str):
-        return value.replace("{{", '{{ "{{" }}')
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 class _Dumper(yaml.SafeDumper):

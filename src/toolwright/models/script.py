@@ -19,7 +19,7 @@ Ids = Literal["", "missing", "empty", "repeated"]
 _TEXT_KEYS = ("role", "system", "last_user", "conversation", "last_result", "result_of")
 _NUMBER_KEYS = ("step", "results")
 _LIST_KEYS = ("offered", "not_offered")
-_TURN_KEYS = ("when", "text", "calls", "json", "fenced", "times", "usage", "delay", "finish", "fault", "ids")
+_TURN_KEYS = ("when", "text", "calls", "json", "fenced", "times", "usage", "delay", "finish", "fault", "ids", "plain")
 _CALL_KEYS = ("name", "arguments", "id")
 
 
@@ -74,6 +74,8 @@ class Turn:
     data: Any = None
     """An object that is written into the text, as JSON."""
     fenced: bool = False
+    plain: bool = False
+    """Braces are braces: nothing in the answer is a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,11 @@ class _Reader:
         if not any(key in table for key in ("text", "calls", "json", "fenced", "fault")):
             raise self._bad(path, "a turn needs one of text, calls, json, fenced, fault")
         data = table.get("json", table.get("fenced"))
+        plain = table.get("plain", False)
+        if not isinstance(plain, bool):
+            raise self._bad((*path, "plain"), f"plain must be true or false, not {plain!r}")
         try:
-            check([table.get("text", ""), data, table.get("calls", [])])
+            check([] if plain else [table.get("text", ""), data, table.get("calls", [])])
         except TemplateError as error:
             raise self._bad(path, str(error)) from None
         return Turn(
@@ -178,6 +183,7 @@ class _Reader:
             ids=self._ids((*path, "ids"), table.get("ids", "")),
             data=data,
             fenced="fenced" in table,
+            plain=plain,
         )
 
     def _when(self, path: tuple[Any, ...], value: Any) -> When:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
 import threading
 import time
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-START_S = 10.0
+    from toolwright.models.listening import Listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,7 @@ class ScriptedServer:
         self.log: list[Received] = []
         self._used: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._server: Any = None
+        self._listening: Listening | None = None
         self._socket: socket.socket | None = None
 
     @property
@@ -63,34 +61,18 @@ class ScriptedServer:
 
     def start(self, port: int = 0) -> str:
         """Listen (on any free port unless one is given) and return the base URL."""
-        import uvicorn
+        from toolwright.models.listening import Listening
 
-        # What the server has to say about answers that we tear on purpose is not for a person's terminal.
-        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
-        config = uvicorn.Config(
-            self._app(), log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=0
-        )
-        server = self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [self._socket]}, name="toolwright-scripted", daemon=True
-        )
-        self._thread.start()
-        until = time.monotonic() + START_S
-        while not server.started:
-            if time.monotonic() > until or not self._thread.is_alive():
-                raise FaultError("The scripted model did not start to listen.")
-            time.sleep(0.005)
+        self._listening = Listening(self._app(), self._socket)
         return self.base_url
 
     def close(self) -> None:
         """Stop listening; answers under way are dropped."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._server.force_exit = True
-            self._thread.join(5)
+        if self._listening is not None:
+            self._listening.close()
         if self._socket is not None:
             self._socket.close()
 
@@ -176,11 +158,8 @@ class ScriptedServer:
             "match": caught,
         }
         calls = [{"name": one.name, "arguments": one.arguments, "id": one.id} for one in turn.calls]
-        return {
-            "text": filled(turn.text, names),
-            "data": filled(turn.data, names),
-            "calls": filled(calls, names),
-        }
+        said = {"text": turn.text, "data": turn.data, "calls": calls}
+        return said if turn.plain else {key: filled(value, names) for key, value in said.items()}
 
     def _unmatched(self, conversation: Conversation) -> str:
         asked = " ".join(conversation.last_user.split())
