@@ -32,7 +32,7 @@ _HOSTLIKE = re.compile(
 )
 _SOME_HOST = re.compile(r"https?://[^\s,;]+|(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?::\d+)?")
 _NETWORK = re.compile(r"\b(?:network|internet|access|connect\w*|https?|api|host)\b", re.IGNORECASE)
-_MOST_POWERS = 64
+_MOST_POWERS, _LONGEST_POWER = 64, 500
 _HINT = (
     'write for example {"hosts": ["api.example.com"], "packages": ["pandas"], "reads": ["/data/in"], '
     '"writes": ["/data/out"], "secrets": ["API_KEY"]}, or lines such as "host api.example.com".'
@@ -58,6 +58,8 @@ class Asked:
 
     def add(self, kind: str, value: str, why: str = "") -> None:
         """Take one power; what needs none (a file in the work folder, a standard module) is dropped."""
+        if len(value) > _LONGEST_POWER:
+            raise SpecError(f"powers: {quoted(value)} among {kind} is too long; {_HINT}")
         value = (
             value.strip().strip("`'\"").rstrip(".,;") if kind != "hosts" else value.strip().strip("`'\"").rstrip(",;")
         )
@@ -89,7 +91,7 @@ def asked_from(powers: Any, packages: Any = (), effect: Any = "none") -> Asked:
     asked = Asked(effect=_effect(effect))
     if isinstance(packages, str):
         packages = [one for one in re.split(r"[,\s]+(?![<>=!~])", packages) if one.lower() not in _NONE]
-    for one in packages or ():
+    for one in _entries(packages, "packages"):
         _entry(asked, "packages", one, "")
     _take(asked, powers)
     # Grant checks paths and secrets' names: a request that cannot be granted is answered now.

@@ -197,8 +197,8 @@ def _annotation_of(schema: Any, depth: int = 0) -> str:
         return f"dict[str, {_annotation_of(schema['additionalProperties'], depth + 1)}]"
     if kind == "string" and schema.get("contentEncoding") == "base64":
         return "bytes"
-    if schema.get("format") in _OF_FORMAT:
-        return _OF_FORMAT[schema["format"]]
+    if known := _OF_FORMAT.get(str(schema.get("format"))):
+        return known
     return _annotation_of(kind, depth + 1)
 
 
