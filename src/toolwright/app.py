@@ -14,7 +14,8 @@ from toolwright.bringing import Bringing
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
 from toolwright.errors import UserError
-from toolwright.orchestrator import Options, RunResult
+from toolwright.orchestrator import Options
+from toolwright.runs import RunResult
 from toolwright.policy import ApprovalRequest
 from toolwright.portal import Portal
 from toolwright.settings import Settings

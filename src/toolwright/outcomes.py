@@ -68,6 +68,8 @@ def _of_claim(item: int, raw: bytes, output_schema: Mapping[str, Any], limits: L
         if wrong:
             return Outcome(Status.BAD_VALUE, detail=f"The answer does not fit: {wrong}", reason="output-schema")
         return Outcome(Status.OK, schema.canonical(claim.value, output_schema))
+    if claim.error_type == claims.BAD_VALUE:
+        return Outcome(Status.BAD_VALUE, detail=f"The answer has no JSON form: {claim.message}", reason="no-json-form")
     if claim.error_type == "MemoryError":
         detail = f"It went over its memory limit of {limits.memory_bytes // 2**20} MiB (setting limits.memory_bytes)."
         return Outcome(Status.KILLED, detail=detail, reason="memory")

@@ -12,10 +12,11 @@ import click
 from toolwright.cli.look import out, safe
 from toolwright.cli.options import home_options
 from toolwright.errors import SandboxError
+from toolwright.powers import NO_POWERS
 
 if TYPE_CHECKING:
     from toolwright.demo.stage import Stage
-    from toolwright.orchestrator import RunResult
+    from toolwright.runs import RunResult
 
 
 @click.command()
@@ -53,7 +54,7 @@ def _wall() -> str:
     box = LinuxSandbox()
     try:
         if box.profile == "none":
-            raise SandboxError(box.why_none())
+            raise SandboxError(box.why_not(NO_POWERS))
         return box.profile
     finally:
         box.close()

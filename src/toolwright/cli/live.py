@@ -97,8 +97,9 @@ class Live:
 
     def emit(self, event: Event) -> None:
         """Print what *event* says, if it says something to a person."""
-        for text, style in _LINES.get(event.kind, lambda _: [])(event.data):
-            self._console.print(Text(safe(text), style=style), soft_wrap=True)
+        if event.kind in _LINES:
+            for text, style in _LINES[event.kind](event.data):
+                self._console.print(Text(safe(text), style=style), soft_wrap=True)
 
 
 class JsonLines:

@@ -14,7 +14,7 @@ from toolwright.cli.options import model_options, open_toolwright
 from toolwright.errors import UserError
 
 if TYPE_CHECKING:
-    from toolwright.orchestrator import RunResult
+    from toolwright.runs import RunResult
 
 EXIT_CODES = {"complete": 0, "incomplete": 3, "failed": 5, "cancelled": 130}
 
@@ -54,24 +54,7 @@ def run(task: tuple[str, ...], **options: Any) -> None:
 
 def as_result(result: RunResult) -> dict[str, Any]:
     """The last JSON line of a run."""
-    cost = result.cost
-    return {
-        "type": "result",
-        "status": result.status,
-        "output": result.output,
-        "made": list(result.made),
-        "reused": list(result.reused),
-        "files": [str(path) for path in result.files],
-        "cost": {
-            "tokens_in": cost.tokens_in,
-            "tokens_out": cost.tokens_out,
-            "dollars": cost.dollars,
-            "model_calls": cost.calls,
-        },
-        "wall_s": round(result.wall_s, 3),
-        "model": result.model,
-        "run_id": result.run_id,
-    }
+    return {"type": "result", **result.to_json()}
 
 
 def show_result(result: RunResult) -> None:

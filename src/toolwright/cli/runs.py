@@ -17,7 +17,7 @@ from toolwright.cli.options import home_options, open_toolwright
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")
 @home_options
 @click.pass_context
-def runs(ctx: click.Context, limit: int, **options: Any) -> None:
+def runs(ctx: click.Context, /, limit: int, **options: Any) -> None:
     """List the runs, newest first."""
     if ctx.invoked_subcommand is not None:
         return

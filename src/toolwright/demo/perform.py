@@ -13,7 +13,7 @@ from toolwright.cli.run import as_result
 from toolwright.demo.stage import TASKS
 
 if TYPE_CHECKING:
-    from toolwright.orchestrator import RunResult
+    from toolwright.runs import RunResult
 
 
 def perform(home: Path, base_url: str, *, hosts: bool, as_json: bool) -> list[RunResult]:

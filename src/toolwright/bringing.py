@@ -1,0 +1,157 @@
+"""Tools without a task: a spec is forged, a person's function is validated and taken in, an edited file is adopted."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from toolwright import schema, toolfile
+from toolwright.consent import Approve, Consent, request_for
+from toolwright.errors import NotFoundError, SpecError, UserError
+from toolwright.forge import Forged
+from toolwright.powers import Origin
+from toolwright.settings import Settings
+from toolwright.stopping import in_thread
+from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
+from toolwright.trace import Place, Sink
+from toolwright.wiring import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """One errand of a person; *run_id* is its place in the journal and on the bill."""
+
+    parts: Parts
+    settings: Settings
+    approve: Approve | None
+    sink: Sink
+    run_id: str
+
+    async def make(self, spec: ToolSpec | Mapping[str, Any]) -> Forged:
+        """Forge *spec*; powers are asked for as in a run. Raises SpecError and NameTakenError."""
+        if not isinstance(spec, ToolSpec):
+            spec = schema.tool_spec(namespace=self.settings.namespace, **spec)
+        place = Place(self.run_id)
+        forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit)
+        while forged.pending is not None and forged.version is None:
+            candidate = forged.verdicts[-1].candidate
+            answer = await self._consent().ask(request_for(candidate, "agent", self.run_id))
+            if not answer.yes:
+                return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
+            forged = await self.parts.forge.go_on(forged)
+        return forged
+
+    async def validate(self, name: str, source: str, asked: Mapping[str, Any], origin: Origin = "agent") -> Verdict:
+        """The Verdict on function *name* in *source*; what is in *asked* goes over what the source says of itself."""
+        candidate = self._candidate(name, source, asked)
+        return await self._verdict(candidate, origin)
+
+    async def import_file(self, path: Path, name: str | None, asked: Mapping[str, Any]) -> Forged:
+        """The function in *path* as a version with origin `person`, or the verdict that says why not."""
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: cannot be read: {error}.") from error
+        verdict = await self.validate(name or path.stem, text, asked, "person")
+        return await self._admitted(verdict, new_version=False)
+
+    async def adopt(self, name: str) -> Forged:
+        """The tool's file as it stands now, validated with the spec it has, as its next version of origin `person`."""
+        text, version = await in_thread(_never(), self.parts.registry.edited, name)
+        source = toolfile.read(text).source
+        candidate = replace(version.candidate, source=source, parent=version.digest, lock=())
+        return await self._admitted(await self._verdict(candidate, "person"), new_version=True)
+
+    async def agreed(self, version: ToolVersion) -> bool:
+        """Whether the person says yes to the powers of *version*."""
+        request = request_for(version.candidate, version.origin, self.run_id)
+        return (await self._consent().ask(request)).yes
+
+    async def _verdict(self, candidate: Candidate, origin: Origin) -> Verdict:
+        verdict = await self._validated(candidate, origin)
+        if verdict.pending is not None and verdict.pending.status.value == "needs-approval" and self.approve is not None:
+            answer = await self._consent().ask(request_for(verdict.candidate, origin, self.run_id))
+            if answer.yes:
+                return await self._validated(verdict.candidate, origin)
+        return verdict
+
+    async def _validated(self, candidate: Candidate, origin: Origin) -> Verdict:
+        contract = Contract(candidate.spec, notes=("No examiner was asked.",))
+        return await in_thread(_never(), self.parts.validator.validate, candidate, contract, origin=origin)
+
+    async def _admitted(self, verdict: Verdict, *, new_version: bool) -> Forged:
+        if not verdict.passed:
+            failed = verdict.failed
+            why = verdict.pending.detail if verdict.pending else f"{failed.name}: {failed.detail}" if failed else ""
+            return Forged(None, (verdict,), why)
+        admission = await in_thread(
+            _never(), self.parts.registry.admit, verdict, origin="person", run_id=self.run_id, new_version=new_version
+        )
+        return Forged(admission.version, (verdict,), "", won=admission.won)
+
+    def _candidate(self, name: str, source: str, asked: Mapping[str, Any]) -> Candidate:
+        body = _body(source)
+        spec = self._spec(name, body, asked)
+        return Candidate(spec, body, packages=spec.packages, grant=spec.grant)
+
+    def _spec(self, name: str, source: str, asked: Mapping[str, Any]) -> ToolSpec:
+        try:
+            signature = schema.signature_of(source, name)
+        except SpecError:
+            # The validator says better than we could what is wrong with it: give it a spec to say it against.
+            return schema.tool_spec(
+                tool_name=name, description=asked.get("description") or name, namespace=self.settings.namespace
+            )
+        docstring = signature.docstring.strip().partition("\n\n")[0]
+        return schema.tool_spec(
+            tool_name=name,
+            description=asked.get("description") or " ".join(docstring.split()) or name.replace("_", " "),
+            input_params=asked.get("input_params") or dict(signature.input_schema),
+            return_type=asked.get("return_type") or signature.returns or "Any",
+            example=asked.get("example") or _doctests(signature.docstring, name),
+            powers={"hosts": list(asked.get("hosts") or ()), "packages": list(asked.get("packages") or ())},
+            namespace=self.settings.namespace,
+        )
+
+    def _consent(self) -> Consent:
+        return Consent(self.approve, self.parts.home.approvals, self.sink, self.run_id)
+
+
+def _never() -> Any:
+    import threading
+
+    return threading.Event()
+
+
+def _body(text: str) -> str:
+    """The function's own source: of a tool's file the part between header and footer, of any other all of it."""
+    try:
+        return toolfile.read(text).source
+    except (SpecError, NotFoundError):
+        return text
+
+
+def _doctests(docstring: str, name: str) -> str:
+    """The docstring's `>>> name(…)` lines with their values, as examples."""
+    try:
+        found = doctest.DocTestParser().get_examples(docstring)
+    except ValueError:
+        return ""
+    lines = []
+    for one in found:
+        call, value = one.source.strip(), one.want.strip()
+        if call.startswith(f"{name}(") and "\n" not in call and _is_literal(value):
+            lines.append(f"{call} == {value}")
+    return "\n".join(lines)
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
