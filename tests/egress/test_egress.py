@@ -162,6 +162,23 @@ def test_the_address_that_was_checked_is_the_one_connected_to(origin, way, monke
         trap.accept()
 
 
+def test_of_several_addresses_of_a_name_only_the_granted_one_is_used(origin, way, monkeypatch):
+    server = origin()
+    real = socket.getaddrinfo
+
+    def both(name, *args, **kwargs):
+        names = ["127.0.0.2", "127.0.0.1"] if name == "both.invalid" else [name]
+        return [entry for each in names for entry in real(each, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    with socket.create_server(("127.0.0.2", server.port)) as trap:
+        out = way(f"both.invalid:{server.port}", server.power)
+        assert out.get(f"http://both.invalid:{server.port}/").endswith(b"hello")
+        trap.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+
 PRIVATE = """0.0.0.0 10.0.0.1 100.100.100.200 127.0.0.1 127.255.255.254 168.63.129.16 169.254.169.254 172.16.0.1
 172.31.255.255 192.0.0.192 192.168.1.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 239.1.1.1 240.0.0.1
 255.255.255.255 :: ::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::1
