@@ -1,0 +1,145 @@
+"""A ToolSpec, or failed Verdicts, go in; a Candidate written by a model comes out, in whatever form it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolwright import prompts
+from toolwright.answers import Body, body_of, code_in, defines, imported
+from toolwright.asked import Asked, asked_from
+from toolwright.briefs import powers_text, spec_text, tries_text
+from toolwright.errors import SpecError
+from toolwright.models.asking import AnswerShape, Asker, Reply
+from toolwright.powers import ALLOWED_PACKAGES, Grant, package_name, split_host
+from toolwright.tool import Candidate, ToolSpec, Verdict
+from toolwright.trace import Place
+
+_LIST = {"type": "array", "items": {"type": "string"}}
+
+SHAPE = AnswerShape(
+    name="submit_tool",
+    description="Hand in the finished tool: one whole Python file.",
+    schema={
+        "type": "object",
+        "properties": {
+            "source": {"type": "string", "description": "The whole file as plain text, without Markdown fences."},
+            "packages": {**_LIST, "description": "Packages beyond the standard library, by their names for pip."},
+            "powers": {
+                "type": "object",
+                "description": "What the code needs of the world outside; leave out what it does not need.",
+                "properties": {
+                    "hosts": {**_LIST, "description": "name:port, or the URL."},
+                    "reads": {**_LIST, "description": "Absolute paths that it reads."},
+                    "writes": {**_LIST, "description": "Absolute paths that it writes."},
+                    "secrets": {**_LIST, "description": "Names of environment variables."},
+                },
+            },
+            "notes": {"type": "string", "description": "What is assumed, what is not covered."},
+        },
+        "required": ["source"],
+    },
+)
+
+_NETWORK_MODULES = frozenset({"urllib", "http", "socket", "ssl", "requests", "httpx", "aiohttp", "urllib3"})
+_LONGEST_NOTES = 2_000
+_CUT_OFF = "The answer was cut off at the output limit before the code ended. Write the file shorter."
+
+
+class Generator:
+    """Writes candidates. It is shown the spec and what failed, never a contract."""
+
+    def __init__(self, asker: Asker, folder: Path | None = None) -> None:
+        """*folder* may hold a `generator.md` that stands in for our prompt."""
+        self._asker = asker
+        self._folder = folder
+
+    async def write(self, spec: ToolSpec, place: Place) -> Candidate:
+        """The first candidate for *spec*. One with an empty source stands for an answer without code; see `notes`.
+
+        Raises ModelError and RefusedError as `Asker.ask` does.
+        """
+        user = f"Write this tool.\n\n{spec_text(spec)}\n\n{powers_text(spec)}"
+        return await self._ask(spec, user, None, place)
+
+    async def repair(self, spec: ToolSpec, tries: Sequence[Verdict], place: Place) -> Candidate:
+        """A candidate that mends the last of *tries* (all failed, oldest first); the same promises as `write`."""
+        user = (
+            f"Mend this tool; it did not pass.\n\n{spec_text(spec)}\n\n{powers_text(spec)}\n\n{tries_text(tries)}\n\n"
+            "Find the cause, and hand in the whole file again."
+        )
+        parent = tries[-1].candidate
+        return await self._ask(spec, user, parent.digest if parent.source else parent.parent, place)
+
+    async def _ask(self, spec: ToolSpec, user: str, parent: str | None, place: Place) -> Candidate:
+        system = prompts.text("generator", self._folder)
+        reply = await self._asker.ask(role="generator", system=system, user=user, answer=SHAPE, place=place)
+        return candidate_from(spec, reply, parent)
+
+
+def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> Candidate:
+    """The Candidate in *reply*. Where there is no code its source is '' and its notes say what came instead."""
+    read = code_in(reply.text, reply.data, spec.name)
+    if not read.source:
+        return Candidate(spec, "", grant=spec.grant, parent=parent, notes=_CUT_OFF if reply.truncated else read.problem)
+    body = body_of(read.source, spec.name, list(spec.input_schema.get("properties", {})))
+    if reply.truncated and not defines(body.source, spec.name):
+        return Candidate(spec, "", grant=spec.grant, parent=parent, notes=_CUT_OFF)
+    asked, problems = _declared(read.declared)
+    grant = _grant(spec, asked.grant, body.source) if "powers" in read.declared and not problems else spec.grant
+    notes = " ".join([*_said(read.declared.get("notes")), *body.changes, *problems])[:_LONGEST_NOTES]
+    return Candidate(spec, body.source, _packages(spec, asked, body), grant=grant, parent=parent, notes=notes)
+
+
+def _declared(declared: Mapping[str, Any]) -> tuple[Asked, list[str]]:
+    """The powers and packages that the answer declares, and in words what of it cannot be read."""
+    asked, problems = Asked(), []
+    for key in ("powers", "packages"):
+        try:
+            got = asked_from(declared.get("powers")) if key == "powers" else asked_from(None, declared.get("packages"))
+        except (SpecError, TypeError, AttributeError, RecursionError) as error:
+            problems.append(f"Its {key} could not be read: {error}")
+            continue
+        asked.packages += got.packages
+        if key == "powers":
+            asked.hosts, asked.reads, asked.writes, asked.secrets = got.hosts, got.reads, got.writes, got.secrets
+    return asked, problems
+
+
+def _grant(spec: ToolSpec, declared: Grant, source: str) -> Grant:
+    """What was declared; where that is nothing at all, those of the spec's powers that the code shows it uses.
+
+    Many models fill every field of a structure, and an empty list is what they put where they did not think.
+    """
+    if declared:
+        return declared
+    online = bool(imported(source) & _NETWORK_MODULES)
+    return Grant(
+        tuple(host for host in spec.grant.hosts if online or split_host(host)[0].removeprefix("*.") in source),
+        tuple(path for path in spec.grant.reads if path in source),
+        tuple(path for path in spec.grant.writes if path in source),
+        tuple(name for name in spec.grant.secrets if name in source),
+    )
+
+
+def _packages(spec: ToolSpec, asked: Asked, body: Body) -> tuple[str, ...]:
+    """What was declared (in the answer or in a script header), and what is imported of the allowed and asked ones."""
+    used = imported(body.source)
+    known = [one for one in (*spec.packages, *ALLOWED_PACKAGES) if package_name(one).replace("-", "_") in used]
+    found: dict[str, str] = {}
+    for requirement in (*asked.packages, *_readable(body.packages), *known):
+        found.setdefault(package_name(requirement), requirement)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _readable(packages: Iterable[str]) -> list[str]:
+    try:
+        return asked_from(None, list(packages)).packages
+    except SpecError:
+        return []
+
+
+def _said(notes: Any) -> list[str]:
+    text = notes if isinstance(notes, str) else " ".join(map(str, notes)) if isinstance(notes, list) else ""
+    return [text.encode("utf-8", "replace").decode()] if text.strip() else []
