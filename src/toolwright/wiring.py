@@ -1,0 +1,144 @@
+"""The root: Settings go in, the assembled house comes out; the one place that names concrete classes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolwright import prompts
+from toolwright.consent import Approve, Consent
+from toolwright.examiner import Examiner
+from toolwright.executor import Executor
+from toolwright.forge import Forge
+from toolwright.generator import Generator
+from toolwright.models.models import Models
+from toolwright.models.values import ModelSettings
+from toolwright.orchestrator import House, Options, Orchestrator, workbench
+from toolwright.registry import Registry
+from toolwright.sandbox import Sandbox
+from toolwright.sandbox.linux import LinuxSandbox
+from toolwright.sandbox.packages import Environments
+from toolwright.search import FtsRetriever
+from toolwright.settings import RoleModel, Settings
+from toolwright.store.home import Home
+from toolwright.store.local import LocalStore
+from toolwright.trace import Event, Run, Sink, new_run_id
+from toolwright.validator import Validator
+from toolwright.workbench import Workbench
+
+PROMPTS = "prompts"
+"""Folder of the home whose `ROLE.md` stands in for a built-in prompt."""
+
+
+class Tee:
+    """A sink that hands each event to several."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def emit(self, event: Event) -> None:
+        """Hand it on, in order."""
+        for sink in self._sinks:
+            sink.emit(event)
+
+
+class Trace:
+    """The sink that keeps a run's events in the home; pieces of streamed text are not kept."""
+
+    def __init__(self, home: Home) -> None:
+        self._runs = home.runs
+
+    def emit(self, event: Event) -> None:
+        """Keep it."""
+        if event.kind != "text-delta":
+            self._runs.append(event)
+
+
+class EnvironmentSecrets:
+    """Granted secrets come from this process's environment; see docs/decisions/0003. Each one handed out is masked."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def get(self, name: str) -> str | None:
+        """The value of the environment variable *name*."""
+        value = os.environ.get(name)
+        if value:
+            self._home.hide({name: value})
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The assembled house."""
+
+    home: Home
+    registry: Registry
+    executor: Executor
+    validator: Validator
+    forge: Forge
+    orchestrator: Orchestrator
+    models: Models
+    sandbox: Sandbox
+    trace: Trace
+    house: House
+
+    async def bench(self, task: str, options: Options, approve: Approve | None, sink: Sink) -> Workbench:
+        """A workbench for an agent loop that is not ours; its run is kept like one of ours."""
+        import threading
+
+        run = Run(new_run_id(), task, options.namespace, model="an agent of its own", surface=options.surface)
+        self.home.runs.begin(run)
+        consent = Consent(approve, self.home.approvals, sink, run.id)
+        bench = workbench(self.house, run, options, consent, sink, threading.Event())
+        await bench.open(task)
+        return bench
+
+    async def aclose(self) -> None:
+        """Close the connections to models."""
+        await self.models.aclose()
+
+    def close(self) -> None:
+        """Close the rest."""
+        self.sandbox.close()
+        self.registry.close()
+        self.home.close()
+
+
+def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record: Path | None = None) -> Parts:
+    """Assemble the house of *settings*. Opens the home; starts nothing and asks nobody."""
+    home = Home.open(settings.home)
+    registry = Registry(LocalStore(settings.home, FtsRetriever()), home.calls, namespace=settings.namespace)
+    box = sandbox or LinuxSandbox(profile=settings.sandbox)
+    environments = Environments(settings.home / "environments")
+    executor = Executor(box, settings.policy, home.approvals, environments, EnvironmentSecrets(home), settings.limits)
+    validator = Validator(executor)
+    trace = Trace(home)
+    models = Models(_by_role(settings), home.journal, home.ledger, Tee(trace, sink).emit, record=record)
+    folder = settings.home / PROMPTS
+    forge = Forge(Generator(models, folder), Examiner(models, folder), validator, registry, attempts=settings.attempts)
+    house = House(
+        models=models,
+        registry=registry,
+        executor=executor,
+        forge=forge,
+        runs=home.runs,
+        journal=home.journal,
+        approvals=home.approvals,
+        values=home.values,
+        folder=settings.home / "runs",
+        prompt=prompts.text("orchestrator", folder),
+    )
+    return Parts(home, registry, executor, validator, forge, Orchestrator(house), models, box, trace, house)
+
+
+def _by_role(settings: Settings) -> dict[str, ModelSettings]:
+    def of(role: RoleModel) -> ModelSettings:
+        return ModelSettings(role.model, role.base_url, stream=settings.stream)
+
+    found = {"orchestrator": of(settings.orchestrator)}
+    for name, own in (("generator", settings.generator), ("examiner", settings.examiner)):
+        if own.model or own.base_url:
+            found[name] = of(own)
+    return found
