@@ -53,7 +53,10 @@ _FORMS = {
 }
 KNOWN = frozenset({*_PLAIN, *_SETS, *_ARRAYS, *_MAPS, *_TUPLES, *_FORMS})
 BUILTINS = {name: name for name in KNOWN if "." not in name}
-COMMON = BUILTINS | {name.rpartition(".")[2]: name for name in sorted(KNOWN)}
+_MODULES = {name: name for name in ("typing", "collections", "decimal", "pathlib", "uuid", "types")}
+COMMON = (
+    BUILTINS | _MODULES | {"t": "typing", "dt": "datetime"} | {one.rpartition(".")[2]: one for one in sorted(KNOWN)}
+)
 """Names that a request may use without importing anything: `Decimal`, `date`, `Optional`."""
 
 _INSTEAD = {
