@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,10 @@ class Examiner:
         """*folder* may hold an `examiner.md` that stands in for our prompt."""
         self._asker = asker
         self._folder = folder
+
+    def through(self, wrap: Callable[[Asker], Asker]) -> Examiner:
+        """The same, asking through a wrapper."""
+        return Examiner(wrap(self._asker), self._folder)
 
     async def contract(self, spec: ToolSpec, place: Place) -> Contract:
         """The contract of *spec*. Never raises for what a model or provider did: `notes` say what could not be had.

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from toolwright.call import Outcome, Status
@@ -55,19 +54,27 @@ class Forged:
 
 
 class Tally:
-    """An Asker that counts what the asking costs, and remembers who answered."""
+    """Counts what the asking costs, and remembers which model wrote."""
 
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
+    def __init__(self) -> None:
         self.cost = Cost()
         self.model = ""
 
+    def around(self, asker: Asker) -> Asker:
+        """*asker*, counted here."""
+        return _Counted(asker, self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    asker: Asker
+    tally: Tally
+
     async def ask(self, *, role: Role, system: str, user: str, answer: AnswerShape, place: Place) -> Reply:
-        """Ask, and count."""
-        reply = await self._asker.ask(role=role, system=system, user=user, answer=answer, place=place)
-        self.cost += reply.cost
+        reply = await self.asker.ask(role=role, system=system, user=user, answer=answer, place=place)
+        self.tally.cost += reply.cost
         if role == "generator":
-            self.model = reply.model
+            self.tally.model = reply.model
         return reply
 
 
@@ -76,6 +83,7 @@ class Work:
     """What stays the same while one tool is forged; in a Forged it is how to go on."""
 
     spec: ToolSpec
+    run_id: str
     place: Place
     emit: Emit
     cancel: threading.Event
@@ -85,7 +93,7 @@ class Work:
 
     def tell(self, kind: EventKind, **data: Any) -> None:
         """Emit an event about this tool."""
-        self.emit(Event(kind, self.place.run_id, {"name": self.spec.name, **data}))
+        self.emit(Event(kind, self.run_id, {"name": self.spec.name, **data}))
 
 
 class Forge:
@@ -93,19 +101,19 @@ class Forge:
 
     def __init__(
         self,
-        asker: Asker,
+        generator: Generator,
+        examiner: Examiner,
         validator: Validator,
         registry: Registry,
         *,
-        prompts: Path | None = None,
         attempts: int = 3,
         max_tools: int = 50,
     ) -> None:
-        """*prompts* is the folder of overridden prompts; *max_tools* is what the registry may hold."""
-        self._asker = asker
+        """*attempts* is how often a candidate is written for one request; *max_tools* what the registry may hold."""
+        self._generator = generator
+        self._examiner = examiner
         self._validator = validator
         self._registry = registry
-        self._prompts = prompts
         self._attempts = max(1, attempts)
         self._max_tools = max_tools
 
@@ -125,10 +133,9 @@ class Forge:
         recorded answers. Raises ModelError and RefusedError (the budget) as the models do; cancelling it stops the
         box and leaves nothing behind.
         """
-        assert place.run_id == run_id
-        tally = Tally(self._asker)
-        generator = Generator(tally, self._prompts)
-        work = Work(spec, place, emit, cancel or threading.Event(), tally, generator, origin)
+        tally = Tally()
+        generator = self._generator.through(tally.around)
+        work = Work(spec, run_id, place, emit, cancel or threading.Event(), tally, generator, origin)
         settled = await in_thread(work.cancel, self._settled, spec)
         if settled is not None:
             return settled
@@ -160,7 +167,7 @@ class Forge:
 
     async def _begun(self, work: Work) -> tuple[Candidate, Contract]:
         """The first candidate and the contract, asked for at the same time and blind to one another."""
-        examiner = Examiner(work.tally, self._prompts)
+        examiner = self._examiner.through(work.tally.around)
         setting = asyncio.ensure_future(examiner.contract(work.spec, work.place))
         started = time.monotonic()
         try:
@@ -223,7 +230,7 @@ class Forge:
             self._registry.admit,
             tries[-1],
             origin=work.origin,
-            run_id=work.place.run_id,
+            run_id=work.run_id,
             model=work.tally.model,
             requests=tuple(one for one in (spec.description, spec.reason) if one),
             cost=cost,
@@ -263,6 +270,5 @@ def _why_none(tries: tuple[Verdict, ...]) -> str:
         open_checks = ", ".join(check.name for check in tries[-1].checks if check.passed is None)
         return f"It could not be proved: these checks could not run: {open_checks}."
     where = ", ".join(failed.name for verdict in tries if (failed := verdict.failed) is not None)
-    attempts = f"{len(tries)} attempts" if len(tries) > 1 else "the one attempt"
     detail = " ".join(last.detail.split())[:_LONGEST_DETAIL]
-    return f"None of {attempts} passed (failed: {where}). The last failed {last.name}: {detail}"
+    return f"No attempt of {len(tries)} passed (failed: {where}). The last one failed {last.name}: {detail}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,10 @@ class Generator:
         """*folder* may hold a `generator.md` that stands in for our prompt."""
         self._asker = asker
         self._folder = folder
+
+    def through(self, wrap: Callable[[Asker], Asker]) -> Generator:
+        """The same, asking through a wrapper."""
+        return Generator(wrap(self._asker), self._folder)
 
     async def write(self, spec: ToolSpec, place: Place) -> Candidate:
         """The first candidate for *spec*. One with an empty source stands for an answer without code; see `notes`.
