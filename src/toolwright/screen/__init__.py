@@ -1,0 +1,214 @@
+"""A static look at source before it runs: source and declared powers in, Findings out. Advice, not the wall."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from toolwright.powers import Effect, Grant
+from toolwright.screen.literals import secrets_in
+from toolwright.screen.loops import limit_findings
+from toolwright.screen.names import Names
+from toolwright.screen.network import network_findings
+from toolwright.screen.packages import language_model_library, undeclared
+from toolwright.screen.paths import path_findings
+from toolwright.screen.tables import ALLOWED_BELOW, REFUSED, REFUSED_ATTRIBUTES, WHOLE_MODULES
+
+__all__ = ["Finding", "Names", "parsed", "screen"]
+
+_EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "builtins.SystemExit"})
+_HARMLESS_TAKERS = frozenset({"builtins.hasattr", "builtins.getattr", "builtins.isinstance", "builtins.dir"})
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """A line of the source, what is wrong there and what to write instead, and the rule that saw it."""
+
+    line: int
+    message: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}."
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of *source*, silently. Raises what ast.parse raises; nothing is compiled or run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+def screen(source: str, *, grant: Grant, packages: Sequence[str], effect: Effect) -> tuple[Finding, ...]:
+    """What *source* must not do, or does without having declared it; empty when there is nothing to say.
+
+    *source* must parse. Names are resolved through imports, aliases, assignments and attributes; a method, a
+    comment or a string that merely looks like a refused name is none.
+    """
+    tree = parsed(source)
+    names = Names(tree)
+    found = [
+        *_imports(names, packages),
+        *_names(names, tree),
+        *_computed(names, tree),
+        *_environment(names, tree, grant),
+        *network_findings(names, tree, grant, effect),
+        *path_findings(names, tree, grant),
+        *limit_findings(names, tree),
+        *((line, "secret", f"{what} is written here; declare a secret and read it from os.environ")
+          for line, what in secrets_in(tree)),
+    ]  # fmt: skip
+    return tuple(sorted({Finding(line, message, rule) for line, rule, message in found}))
+
+
+def _refused(dotted: str) -> tuple[str, str] | None:
+    """The entry of REFUSED that covers *dotted*, and what to do instead."""
+    parts = dotted.split(".")
+    heads = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    if any(head in ALLOWED_BELOW for head in heads):
+        return None
+    for head in heads:
+        for name in (head, head.removesuffix("()")):
+            if name in REFUSED:
+                return name, REFUSED[name]
+    return None
+
+
+def _imports(names: Names, packages: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    outside: dict[str, int] = {}
+    for dotted, statement in names.imports:
+        refused = _refused(dotted)
+        library = language_model_library(dotted)
+        if refused is not None:
+            yield statement.lineno, "import", f"import of {dotted}: {refused[1]}"
+        elif library is not None:
+            yield statement.lineno, "language-model", f"import of {library}: a tool calls no language model; compute it"
+        elif dotted.startswith("."):
+            yield statement.lineno, "import", "relative import: a tool is one file; put the code into it"
+        elif not _has_a_way_out(names, statement):
+            outside.setdefault(dotted.partition(".")[0], statement.lineno)
+    for name, package in undeclared(outside, packages).items():
+        message = f"import of {name}: it is not in the standard library; declare the package '{package}'"
+        yield outside[name], "package", f"{message}, or do without"
+
+
+def _has_a_way_out(names: Names, statement: ast.stmt) -> bool:
+    """Whether the import stands in a `try` that goes on without it."""
+    around = names.parents.get(statement)
+    caught = around.handlers if isinstance(around, ast.Try) and statement in around.body else []
+    return any(
+        handler.type is None or "ImportError" in ast.unparse(handler.type) or "NotFound" in ast.unparse(handler.type)
+        for handler in caught
+    )
+
+
+def _names(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    main = _main_block(tree)
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
+            continue
+        for dotted in names.of(node):
+            refused = _refused(dotted)
+            if refused is not None and not (refused[0] in _EXITS and node in main):
+                yield node.lineno, "name", f"{refused[0].removeprefix('builtins.').removesuffix('()')}: {refused[1]}"
+            for part in dotted.replace("()", "").split(".")[1:]:
+                if part in REFUSED_ATTRIBUTES:
+                    yield node.lineno, "attribute", f".{part}: {REFUSED_ATTRIBUTES[part]}"
+        if isinstance(node, ast.Attribute) and node.attr in REFUSED_ATTRIBUTES:
+            yield node.lineno, "attribute", f".{node.attr}: {REFUSED_ATTRIBUTES[node.attr]}"
+        elif isinstance(node, ast.Name) and node.id == "__builtins__":
+            yield node.lineno, "name", "__builtins__: use the built-in functions by their names"
+
+
+def _main_block(tree: ast.Module) -> set[ast.AST]:
+    """Everything below `if __name__ == "__main__":`, which no call ever reaches."""
+    inside: set[ast.AST] = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.If) and is_main_test(statement.test):
+            inside.update(ast.walk(statement))
+    return inside
+
+
+def is_main_test(test: ast.expr) -> bool:
+    """Whether *test* is `__name__ == "__main__"`."""
+    return ast.unparse(test).replace('"', "'") in ("__name__ == '__main__'", "'__main__' == __name__")
+
+
+def _computed(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Ways to reach a name without writing it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            whole = names.of(node) & WHOLE_MODULES
+            if whole and not _is_plain_use(names, node):
+                module = min(whole)
+                yield (
+                    node.lineno,
+                    "module",
+                    f"{module} is handed around as a value; write {module}.name where it is used",
+                )
+        elif isinstance(node, ast.Call):
+            called = names.of(node.func)
+            if "builtins.getattr" in called and len(node.args) >= 2:
+                yield from _computed_attribute(names, node)
+            elif {"os.write", "os.close", "os.read"} & called and node.args and not _is_file(names, node.args[0]):
+                yield node.lineno, "descriptor", "a tool does not touch raw file descriptors; use open()"
+            elif "yaml.load" in called and "Safe" not in ast.unparse(node):
+                yield node.lineno, "name", "yaml.load: it builds any object; use yaml.safe_load"
+        elif isinstance(node, ast.Subscript) and _is_computed_global(names, node):
+            yield node.lineno, "name", "globals()[...] with a computed name; use a dict of functions"
+
+
+def _is_computed_global(names: Names, node: ast.Subscript) -> bool:
+    return "builtins.globals()" in names.of(node.value) and names.text(node.slice) is None
+
+
+def _is_plain_use(names: Names, node: ast.Name) -> bool:
+    parent = names.parents.get(node)
+    if isinstance(parent, ast.Attribute):
+        return True
+    return isinstance(parent, ast.Call) and node in parent.args and bool(names.of(parent.func) & _HARMLESS_TAKERS)
+
+
+def _computed_attribute(names: Names, node: ast.Call) -> Iterator[tuple[int, str, str]]:
+    attribute = names.text(node.args[1])
+    if attribute in REFUSED_ATTRIBUTES:
+        yield node.lineno, "attribute", f"getattr(…, {attribute!r}): {REFUSED_ATTRIBUTES[attribute]}"
+    elif attribute is None and names.of(node.args[0]) & WHOLE_MODULES:
+        yield node.lineno, "module", "getattr of a module with a computed name; write the name"
+
+
+def _is_file(names: Names, node: ast.expr) -> bool:
+    """Whether a descriptor is a variable that holds what os.open or tempfile.mkstemp gave, not a number."""
+    if not isinstance(node, ast.Name):
+        return False
+    values = names.bound_values(node)
+    opened = {"os.open()", "tempfile.mkstemp()"}
+    return not values or any(names.of(value) & opened for value in values)
+
+
+def _environment(names: Names, tree: ast.Module, grant: Grant) -> Iterator[tuple[int, str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and "os.getenv" in names.of(node.func) and node.args:
+            yield from _variable(names, node.args[0], grant)
+        if not isinstance(node, (ast.Name, ast.Attribute)) or not names.of(node) & {"os.environ", "os.environb"}:
+            continue
+        parent = names.parents.get(node)
+        if isinstance(parent, ast.Subscript) and parent.value is node:
+            yield from _variable(names, parent.slice, grant)
+        elif isinstance(parent, ast.Attribute) and parent.attr in ("get", "pop", "setdefault"):
+            call = names.parents.get(parent)
+            if isinstance(call, ast.Call) and call.args:
+                yield from _variable(names, call.args[0], grant)
+        elif not isinstance(parent, (ast.Compare, ast.alias, ast.Assign)):
+            message = "the environment as a whole is none of a tool's business; read one variable by its name"
+            yield node.lineno, "environment", message
+
+
+def _variable(names: Names, node: ast.expr, grant: Grant) -> Iterator[tuple[int, str, str]]:
+    name = names.text(node)
+    if name and name not in grant.secrets and any(word in name.upper() for word in _SECRET_WORDS):
+        message = f"the secret {name} is not declared; declare it in powers.secrets, or take it as a parameter"
+        yield node.lineno, "secret", message

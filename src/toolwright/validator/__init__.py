@@ -1,0 +1,134 @@
+"""A Candidate and its Contract go in; a Verdict with every check, timed and with its evidence, comes out."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+from toolwright.call import Outcome, Status
+from toolwright.errors import FaultError, SpecError
+from toolwright.executor import Executor
+from toolwright.powers import Origin
+from toolwright.tool import Candidate, Check, Contract, Verdict
+from toolwright.validator.contract import check_contract
+from toolwright.validator.static import Said, check_screen, check_shape, check_syntax
+from toolwright.validator.trials import Found, LiveRuns, LiveRunsInMemory, Trial, examples, load
+
+__all__ = ["LiveRuns", "LiveRunsInMemory", "Validator"]
+
+OnCheck = Callable[[Check], None]
+
+
+class Validator:
+    """Proves candidates on the road that they later take. Synchronous and thread-safe.
+
+    Nothing that a model wrote is imported or executed here: the static checks read the syntax tree, the others ask the
+    executor, and every value is compared on this side.
+    """
+
+    def __init__(self, executor: Executor, *, live_runs: LiveRuns | None = None) -> None:
+        self._executor = executor
+        self._live_runs = live_runs or LiveRunsInMemory()
+
+    def validate(
+        self,
+        candidate: Candidate,
+        contract: Contract,
+        *,
+        on_check: OnCheck | None = None,
+        cancel: threading.Event | None = None,
+        origin: Origin = "agent",
+    ) -> Verdict:
+        """The verdict on *candidate*: checks in the order of `tool.CHECKS`, ending with the first that fails.
+
+        With powers that nobody has allowed, and with a fault of ours, the verdict is `pending` and has only the checks
+        that ran before. *on_check* hears each check as it ends. The verdict's candidate is the one that was proven:
+        its packages are locked.
+        """
+        checks = _Checks(on_check)
+        static: tuple[tuple[str, Callable[[], Said]], ...] = (
+            ("syntax", lambda: check_syntax(candidate)),
+            ("shape", lambda: check_shape(candidate, origin)),
+            ("screen", lambda: check_screen(candidate)),
+        )
+        for name, look in static:
+            if not checks.static(name, look):
+                return checks.verdict(candidate, contract)
+        refusal = self._executor.authorize(candidate, origin)
+        if refusal is not None:
+            return checks.verdict(candidate, contract, refusal)
+        return self._prove(candidate, contract, checks, cancel)
+
+    def _prove(
+        self, candidate: Candidate, contract: Contract, checks: _Checks, cancel: threading.Event | None
+    ) -> Verdict:
+        try:
+            candidate = self._executor.locked(candidate)
+        except SpecError as error:
+            checks.add("load", time.monotonic(), Found(False, f"Its packages cannot be had: {error}"))
+            return checks.verdict(candidate, contract)
+        except FaultError as error:
+            return checks.verdict(candidate, contract, Outcome(Status.FAULT, detail=str(error), reason="packages"))
+        trial = Trial(self._executor, candidate, cancel)
+        dynamic: tuple[tuple[str, Callable[[], Found]], ...] = (
+            ("load", lambda: load(trial)),
+            ("examples", lambda: examples(trial, lambda key: self._live_runs.first(self._live_key(candidate, key)))),
+            ("contract", lambda: check_contract(trial, contract)),
+        )
+        for name, prove in dynamic:
+            started = time.monotonic()
+            found = prove()
+            if found.stopped is not None:
+                return checks.verdict(candidate, contract, found.stopped)
+            if not checks.add(name, started, found):
+                break
+        return checks.verdict(candidate, contract)
+
+    def _live_key(self, candidate: Candidate, arguments: str) -> str:
+        """What one approval allows to run once: an example, by the powers that were shown with it."""
+        question = candidate.question()
+        # A rule of the policy has nobody look at the code, so it is an approval for each candidate.
+        by_rule = candidate.digest if self._executor.policy.decide(question).action == "allow" else ""
+        powers = [question.grant.to_json(), sorted(question.packages), question.effect]
+        return json.dumps([question.namespace, question.name, powers, by_rule, arguments], sort_keys=True)
+
+
+class _Checks:
+    """The checks of one validation, as they come."""
+
+    def __init__(self, on_check: OnCheck | None) -> None:
+        self._on_check = on_check
+        self._checks: list[Check] = []
+        self._untested: list[str] = []
+
+    def static(self, name: str, look: Callable[[], Said]) -> bool:
+        """Run a check that only reads; source that cannot be walked through fails it."""
+        started = time.monotonic()
+        try:
+            said = look()
+        except (RecursionError, MemoryError, ValueError) as error:
+            said = Said((f"The source cannot be looked at ({error}); write it more simply.",))
+        return self.add(name, started, Found(not said.problems, said.detail(), said.notes))
+
+    def add(self, name: str, started: float, found: Found) -> bool:
+        """Record a check; whether the next may follow."""
+        check = Check(
+            name,
+            found.passed,
+            found.detail,
+            time.monotonic() - started,
+            found.notes,
+            found.evidence,
+            found.secret_detail,
+        )
+        self._checks.append(check)
+        self._untested += found.untested
+        if self._on_check is not None:
+            self._on_check(check)
+        return found.passed is not False
+
+    def verdict(self, candidate: Candidate, contract: Contract, pending: Outcome | None = None) -> Verdict:
+        """The verdict so far."""
+        return Verdict(candidate, contract, tuple(self._checks), tuple(self._untested), pending)
