@@ -23,7 +23,7 @@ BUILDER = """
 import sys
 from pathlib import Path
 from toolwright.sandbox.packages import Environments
-sets = Environments(Path(sys.argv[1]), on_progress=print)
+sets = Environments(Path(sys.argv[1]), on_progress=lambda sentence: print(sentence, flush=True))
 print(sets.path(sys.argv[2:]))
 """
 
@@ -315,8 +315,12 @@ def test_a_build_killed_half_way_leaves_no_set_and_the_next_build_is_whole(tmp_p
     killed.communicate()
     assert len(leftovers(tmp_path)) == 1
     assert not list(tmp_path.glob("*/site-packages/okpkg.py"))
+    # The uv of the killed process is still at it: nobody may build beneath it.
+    following = build_apart(tmp_path, lock)
+    assert following.stdout.readline() == "waiting for another process that builds the same packages\n"
     pages.gate.set()
-    assert imported(sets.path(lock), "import okpkg; print(okpkg.VERSION)") == "1.0"
+    *_, folder = following.communicate(timeout=60)[0].splitlines()
+    assert imported(folder, "import okpkg; print(okpkg.VERSION)") == "1.0"
     assert leftovers(tmp_path) == []
 
 
