@@ -1,1 +1,133 @@
-"""Floor 1: where tools and runs are kept, behind one Store protocol."""
+"""Floor 1: where tools and runs are kept. A Store takes a tool's texts and gives them back; it executes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from toolwright.powers import Effect, Origin
+from toolwright.tool import State
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is listed and searched of a version without opening its file; it can be rebuilt from `N.json` alone."""
+
+    namespace: str
+    name: str
+    number: int
+    digest: str
+    description: str = ""
+    parameters: str = ""
+    """As in a signature."""
+    powers: tuple[str, ...] = ()
+    """Each power as a line for people: `host api.example.com:443`."""
+    packages: tuple[str, ...] = ()
+    effect: Effect = "none"
+    origin: Origin = "agent"
+    state: State = "active"
+    created_at: float = 0.0
+    run_id: str = ""
+    model: str = ""
+    requests: tuple[str, ...] = ()
+    dollars: float | None = None
+    """What making it cost in US dollars; None is unknown."""
+    input_schema: Mapping[str, Any] = field(default_factory=dict)
+    output_schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a version's state. `order` grows over all versions of a name: the latest activation is in force."""
+
+    state: State
+    at: float
+    order: int
+    who: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A version as its two files hold it: the text of `N.py`, the record of `N.json`, its entry and its changes."""
+
+    entry: Entry
+    text: str
+    record: Mapping[str, Any]
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be stored as a version: the text of `N.py`, the record for `N.json` (keys: docs/registry.md)."""
+
+    text: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The number that holds the name now, and whether this very call put it there (or brought it back)."""
+
+    number: int
+    won: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What is to be placed: name, digest, and who asks at which time (Unix seconds)."""
+
+    namespace: str
+    name: str
+    digest: str
+    at: float
+    who: str = ""
+    why: str = ""
+    new_version: bool = False
+    """True: a name that is held gets a further version. False: its holder is the answer."""
+    above: int = 0
+    """Numbers up to this one are spent, whatever the files say."""
+
+
+class Store(Protocol):
+    """Keeps versions. Thread-safe and safe between processes; each write is all or nothing and durable on return.
+
+    Writing raises SettingsError where the place is read-only, FaultError where the disk refuses (full, broken).
+    """
+
+    def place(self, slot: Slot, draft: Callable[[int], Draft], room: int | None = None) -> Placed:
+        """Store what *draft* gives for the number, unless the digest is there already or the name is held.
+
+        Raises RefusedError (`reason` 'registry-full') when a name that is not held would be the one above *room*.
+        """
+
+    def load(self, namespace: str, name: str, number: int | None = None) -> Stored:
+        """A version, by default the one in force. Raises NotFoundError."""
+
+    def change(self, namespace: str, name: str, number: int, change: Change) -> None:
+        """Record a change of state (its `order` is set here); an activation retires whatever was in force."""
+
+    def entries(self, namespace: str, *, every: bool = False) -> list[Entry]:
+        """The versions in force by name, or *every* version by name and number."""
+
+    def history(self, namespace: str, name: str) -> list[Entry]:
+        """Every version of a name by number; empty if there never was one."""
+
+    def in_force(self, namespace: str, name: str) -> Entry | None:
+        """The version that the name means now."""
+
+    def names(self, namespace: str) -> list[str]:
+        """The names with a version in force, sorted."""
+
+    def count(self, namespace: str) -> int:
+        """How many names have a version in force."""
+
+    def find(self, namespace: str, query: str, limit: int) -> list[tuple[Entry, float]]:
+        """Versions in force that fit *query*, best first. Never raises for a query."""
+
+    def rebuild(self) -> int:
+        """Make the index anew from the files; how many versions there are."""
+
+    def close(self) -> None:
+        """Let go of files; the store is not used afterwards."""

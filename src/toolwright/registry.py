@@ -1,0 +1,314 @@
+"""The shelf: a passed Verdict goes in and is a ToolVersion from then on; names, sentences and specs find it again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from toolwright import toolfile, toolrecord
+from toolwright.call import Call, Outcome
+from toolwright.errors import NotFoundError, RefusedError
+from toolwright.powers import Effect, Origin
+from toolwright.search import NEAR, Likeness, Sketch
+from toolwright.store import Change, Draft, Entry, Slot, Store, Stored
+from toolwright.store.audit import Deed
+from toolwright.store.calls import CallRow, Stats
+from toolwright.tool import State, ToolSpec, ToolVersion, Verdict
+from toolwright.trace import Cost
+
+_LOOKED_AT = 24
+"""Matches that are compared when near-duplicates are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInfo:
+    """What is known of a version without opening its file; `calls` and `ok` count what says something about it."""
+
+    name: str
+    namespace: str
+    number: int
+    digest: str
+    description: str
+    parameters: str
+    powers: tuple[str, ...]
+    packages: tuple[str, ...]
+    effect: Effect
+    origin: Origin
+    state: State
+    created_at: float
+    calls: int
+    ok: int
+    last_used: float | None
+    dollars: float | None
+    """What making it cost in US dollars; None is unknown."""
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    run_id: str = ""
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A tool that was found, and how well it fits (more is better; comparable within one answer)."""
+
+    info: ToolInfo
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The version that has the name now; `won` is False if somebody else's (or the very same) was there already."""
+
+    version: ToolVersion
+    won: bool
+
+
+Infos = list[ToolInfo]
+Matches = list[Match]
+
+
+class Calls(Protocol):
+    """Where calls are kept and summed."""
+
+    def add(self, call: CallRow) -> None:
+        """Keep a call."""
+
+    def stats(self, namespace: str, name: str | None = None) -> dict[tuple[str, int], Stats]:
+        """Sums by (name, number)."""
+
+    def highest(self, namespace: str, name: str) -> int:
+        """The highest number that was ever called."""
+
+
+class Audit(Protocol):
+    """Where it is kept who changed what on the shelf."""
+
+    def add(self, deed: Deed) -> None:
+        """Keep a deed."""
+
+
+class Registry:
+    """The tools of one namespace. Thread-safe, and safe between processes; nothing of a tool is ever executed here.
+
+    *room* is how many tools may stand on the shelf (None: any number); a further one is refused.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        calls: Calls,
+        audit: Audit | None = None,
+        *,
+        namespace: str = "local",
+        room: int | None = None,
+    ) -> None:
+        self._store, self._calls, self._audit = store, calls, audit
+        self._namespace, self._room = namespace, room
+        self._likeness = Likeness()
+
+    def admit(
+        self,
+        verdict: Verdict,
+        *,
+        origin: Origin = "agent",
+        run_id: str = "",
+        model: str = "",
+        requests: Iterable[str] = (),
+        cost: Cost | None = None,
+        new_version: bool = False,
+    ) -> Admission:
+        """Put what *verdict* passed on the shelf, durably, or learn who has the name.
+
+        The same digest is the same version, however often it comes. Another digest under a name in use is answered
+        with its holder, unless *new_version* says that it is to take the holder's place. Raises EvidenceError for a
+        verdict that did not pass, RefusedError where the shelf is full (`registry-full`), the version was revoked
+        (`revoked`) or an agent would replace what a person made (`made-by-a-person`).
+        """
+        now = time.time()
+        first = ToolVersion(verdict, 1, origin, "active", now, run_id, model, tuple(requests))
+        namespace, name = first.namespace, first.name
+        holder = self._store.in_force(namespace, name)
+        if new_version and holder is not None and holder.origin == "person" and origin != "person":
+            raise RefusedError(
+                f"{name}@{holder.number} was made by a person; only a person replaces it.", "made-by-a-person"
+            )
+        dollars = None if cost is None else cost.dollars
+
+        def draft(number: int) -> Draft:
+            version = replace(first, number=number)
+            return Draft(toolfile.write(version), {**toolfile.to_record(version), "dollars": dollars})
+
+        above = self._calls.highest(namespace, name)
+        slot = Slot(namespace, name, first.digest, now, origin, "admitted", new_version, above)
+        placed = self._store.place(slot, draft, self._room)
+        if placed.won:
+            self._note(
+                origin, "admitted", namespace, name, placed.number, f"digest {first.digest}, run {run_id or '-'}"
+            )
+        return Admission(_version(self._store.load(namespace, name, placed.number)), placed.won)
+
+    def get(self, name: str, number: int | None = None, *, namespace: str | None = None) -> ToolVersion:
+        """The version in force (or *number*, in whatever state), its file checked against its digest.
+
+        Raises NotFoundError, and EditedError for a file that is not as it was validated.
+        """
+        return _version(self._store.load(namespace or self._namespace, name, number))
+
+    def edited(self, name: str, number: int | None = None) -> tuple[str, ToolVersion]:
+        """The text of a tool's file as it stands, checked against nothing, and the version as if it were proven.
+
+        It is for reading and for validating anew, never for running. Raises NotFoundError, SpecError.
+        """
+        stored = self._store.load(self._namespace, name, number)
+        source = toolfile.read(stored.text).source
+        return stored.text, toolrecord.version_of(stored.record, source, stored.entry.number)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._store.in_force(self._namespace, name) is not None
+
+    def names(self) -> list[str]:
+        """The names that can be called, sorted."""
+        return self._store.names(self._namespace)
+
+    def count(self) -> int:
+        """How many names can be called."""
+        return self._store.count(self._namespace)
+
+    def list(self, *, every: bool = False) -> Infos:
+        """The versions in force by name; with *every*, all versions by name and number."""
+        return self._infos(self._store.entries(self._namespace, every=every))
+
+    def history(self, name: str) -> Infos:
+        """Every version of *name* by number. NotFoundError if there never was one."""
+        entries = self._store.history(self._namespace, name)
+        if not entries:
+            raise NotFoundError(f"No tool is named {name!r}.")
+        return self._infos(entries, name)
+
+    def search(self, query: str, limit: int = 8) -> Matches:
+        """At most *limit* tools that fit *query*, best first; empty if none does. Never raises for a query."""
+        found = self._store.find(self._namespace, query, limit)
+        infos = self._infos([entry for entry, _ in found])
+        return [Match(info, score) for info, (_, score) in zip(infos, found, strict=True)]
+
+    def near(self, spec: ToolSpec, limit: int = 3) -> Matches:
+        """Tools that look like what *spec* asks for, most alike first, with a likeness from 0.7 to 1."""
+        asked = Sketch(spec.name, spec.description, spec.input_schema, spec.output_schema)
+        found = self._store.find(spec.namespace, f"{spec.name} {spec.description}", _LOOKED_AT)
+        alike = [(self._likeness.of(asked, _sketch(entry)), entry) for entry, _ in found]
+        best = sorted((pair for pair in alike if pair[0] >= NEAR), key=lambda pair: (-pair[0], pair[1].name))[:limit]
+        infos = self._infos([entry for _, entry in best])
+        return [Match(info, score) for info, (score, _) in zip(infos, best, strict=True)]
+
+    def retire(self, name: str, *, who: str = "person", why: str = "") -> ToolInfo:
+        """Take *name* off the shelf; its versions, history and numbers stay. NotFoundError if it is not there."""
+        entry = self._store.in_force(self._namespace, name)
+        if entry is None:
+            raise NotFoundError(f"No tool is named {name!r}.")
+        self._change(entry, "retired", who, why)
+        return self._infos([replace(entry, state="retired")], name)[0]
+
+    def restore(self, name: str, number: int | None = None, *, who: str = "person", why: str = "") -> ToolVersion:
+        """Put *name* back: its latest version that was not revoked, or *number*, which takes the place of another.
+
+        Raises NotFoundError, EditedError for a file that was edited meanwhile, RefusedError for a revoked one.
+        """
+        entries = [entry for entry in self._store.history(self._namespace, name) if number in (None, entry.number)]
+        if not entries:
+            raise NotFoundError(f"There is no {name if number is None else f'{name}@{number}'}.")
+        standing = [entry for entry in entries if entry.state != "revoked"]
+        if not standing:
+            raise RefusedError(f"{name}@{entries[-1].number} was revoked.", "revoked")
+        chosen = standing[-1]
+        self.get(name, chosen.number)
+        if chosen != self._store.in_force(self._namespace, name):
+            self._change(chosen, "active", who, why)
+        return self.get(name, chosen.number)
+
+    def record(self, version: ToolVersion, call: Call, outcome: Outcome) -> None:
+        """Keep how a call of *version* ended."""
+        self._calls.add(
+            CallRow(
+                version.namespace,
+                version.name,
+                version.number,
+                outcome.status,
+                digest=version.digest,
+                run_id=call.run_id,
+                place=call.place,
+                at=time.time(),
+                reason=outcome.reason,
+                error="" if outcome.ok else outcome.detail,
+                wall_s=outcome.usage.wall_s,
+                cpu_s=outcome.usage.cpu_s,
+                peak_memory_bytes=outcome.usage.peak_memory_bytes,
+            )
+        )
+
+    def stats(self, name: str, number: int | None = None) -> Stats:
+        """How calls of a version (by default the one in force, else the latest) ended. NotFoundError."""
+        if number is None:
+            entry = self._store.in_force(self._namespace, name)
+            number = entry.number if entry else self.history(name)[-1].number
+        return self._calls.stats(self._namespace, name).get((name, number), Stats())
+
+    def rebuild(self) -> int:
+        """Make the index anew from the files of all namespaces; how many versions there are."""
+        return self._store.rebuild()
+
+    def close(self) -> None:
+        """Let go of the store's files."""
+        self._store.close()
+
+    def _change(self, entry: Entry, state: State, who: str, why: str) -> None:
+        self._store.change(entry.namespace, entry.name, entry.number, Change(state, time.time(), 0, who, why))
+        what = "restored" if state == "active" else state
+        self._note(who, what, entry.namespace, entry.name, entry.number, why)
+
+    def _note(self, who: str, what: str, namespace: str, name: str, number: int, detail: str) -> None:
+        if self._audit is not None:
+            self._audit.add(Deed(who, what, namespace, name, number, detail))
+
+    def _infos(self, entries: Sequence[Entry], name: str | None = None) -> Infos:
+        if not entries:
+            return []
+        stats = self._calls.stats(self._namespace, name)
+        return [_info(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries]
+
+
+def _version(stored: Stored) -> ToolVersion:
+    return toolfile.from_record(stored.text, stored.record, number=stored.entry.number)
+
+
+def _info(entry: Entry, stats: Stats) -> ToolInfo:
+    return ToolInfo(
+        name=entry.name,
+        namespace=entry.namespace,
+        number=entry.number,
+        digest=entry.digest,
+        description=entry.description,
+        parameters=entry.parameters,
+        powers=entry.powers,
+        packages=entry.packages,
+        effect=entry.effect,
+        origin=entry.origin,
+        state=entry.state,
+        created_at=entry.created_at,
+        calls=stats.calls,
+        ok=stats.ok,
+        last_used=stats.last_used,
+        dollars=entry.dollars,
+        input_schema=entry.input_schema,
+        output_schema=entry.output_schema,
+        run_id=entry.run_id,
+        model=entry.model,
+    )
+
+
+def _sketch(entry: Entry) -> Sketch:
+    return Sketch(entry.name, entry.description, entry.input_schema, entry.output_schema)

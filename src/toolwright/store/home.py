@@ -1,0 +1,93 @@
+"""The home's memory: home.db opens to a Home whose books keep runs, journal, ledger, approvals, calls and values."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from toolwright.errors import FaultError, SettingsError, ToolwrightError
+from toolwright.store import database
+from toolwright.store.approvals import ApprovalBook
+from toolwright.store.audit import AuditBook
+from toolwright.store.calls import CallBook
+from toolwright.store.files import make_folder, writing
+from toolwright.store.journal import JournalBook
+from toolwright.store.ledger import LedgerBook
+from toolwright.store.migrations import check, migrate
+from toolwright.store.redaction import Redaction
+from toolwright.store.runs import RunBook
+from toolwright.store.values import ValueBook
+
+
+class Home:
+    """An open home.db, one book for each kind of record. Thread-safe, and safe between processes."""
+
+    def __init__(self, path: Path, data: database.Database) -> None:
+        self.path = path
+        self._data = data
+        self._redaction = Redaction()
+        self.ledger = LedgerBook(data)
+        self.runs = RunBook(data, self._redaction, self.ledger)
+        self.journal = JournalBook(data, self._redaction)
+        self.approvals = ApprovalBook(data)
+        self.calls = CallBook(data, self._redaction)
+        self.values = ValueBook(data, self._redaction)
+        self.audit = AuditBook(data, self._redaction)
+
+    @classmethod
+    def open(cls, path: Path) -> Home:
+        """The home in the folder *path*, made (private to its owner) if it is not there, brought to this release.
+
+        A folder that cannot be written opens for reading. SettingsError where it cannot be had, FaultError where the
+        disk refuses or the file is broken.
+        """
+        if not path.is_dir():
+            with writing(path):
+                make_folder(path, path)
+        file = path / "home.db"
+        try:
+            db = _connect(path, file)
+        except sqlite3.Error as error:
+            raise _as_ours(error, file) from error
+        return cls(path, database.Database(db, file, _as_ours))
+
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        """Never write the values of *secrets* (value by name) from now on: `[secret NAME]` stands in their place."""
+        self._redaction.hide(secrets)
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice."""
+        self._data.close()
+
+
+def _connect(path: Path, file: Path) -> sqlite3.Connection:
+    if not os.access(path, os.W_OK):
+        if not file.exists():
+            db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            migrate(db)
+            db.execute("PRAGMA query_only = ON")
+            return db
+        db = database.connect_reading(file)
+        check(db)
+        return db
+    if not file.exists():
+        # Made private before SQLite fills it: its own files take over the mode of the database.
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    db = database.connect(file)
+    try:
+        migrate(db)
+    except (sqlite3.Error, SettingsError):
+        db.close()
+        raise
+    return db
+
+
+def _as_ours(error: sqlite3.Error, path: Path) -> ToolwrightError:
+    if database.is_broken(error):
+        return FaultError(
+            f"{path} is damaged ({error}). Tools are not lost: their files stand beside it. "
+            "Put a copy of it back, or move it away to begin with an empty record of runs, costs and approvals."
+        )
+    return database.as_ours(error, path)

@@ -1,0 +1,292 @@
+"""The shelf on this machine: versions as files under a home, an index beside them, one lock that orders the writers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from toolwright.errors import FaultError, NotFoundError, RefusedError, SpecError
+from toolwright.store import Change, Draft, Entry, Placed, Slot, Stored, database, records
+from toolwright.store.files import LOCAL, PATIENCE_S, Busy, locked, make_folder, shelf_of, tool_folder, writing
+from toolwright.store.index import Finder, Index, IndexLost, Shelved
+
+T = TypeVar("T")
+
+
+class LocalStore:
+    """A Store in the folder *home*. Opens whole after any crash, at the same cost whatever it holds.
+
+    A version exists from the moment when its `N.json` has its name. The files are the truth and `index.db` follows
+    them: a name is marked there before its files change, and the mark goes in the transaction that lists the change.
+    """
+
+    def __init__(self, home: Path, finder: Finder) -> None:
+        self._home, self._finder = home, finder
+        self._swap = threading.Lock()
+        if not home.is_dir():
+            with writing(home):
+                make_folder(home, home)
+        self._readonly = not os.access(home, os.W_OK)
+        self._index = self._first()
+
+    def place(self, slot: Slot, draft: Callable[[int], Draft], room: int | None = None) -> Placed:
+        """See `Store.place`."""
+        folder = tool_folder(self._home, slot.namespace, slot.name)
+        with self._alone() as index:
+            found = self._strictly(folder)
+            holder = records.in_force(found)
+            same = _with_digest(found, slot.digest)
+            if holder is not None and (same == holder or not slot.new_version):
+                return Placed(holder, won=False)
+            if holder is None and room is not None and index.count(slot.namespace) >= room:
+                raise RefusedError(
+                    f"The shelf is full: its limit is {room} tools (setting max_tools). "
+                    "`toolwright registry retire NAME` takes one off.",
+                    reason="registry-full",
+                )
+            with self._changing(index, slot.namespace, slot.name, folder):
+                change = Change("active", slot.at, records.next_order(found), slot.who, slot.why)
+                if same is not None:
+                    return self._bring_back(folder, same, found[same], change)
+                number = 1 + max(records.highest(folder), index.highest(slot.namespace, slot.name), slot.above)
+                make_folder(folder, self._home)
+                records.write(folder, number, draft(number), change)
+                return Placed(number, won=True)
+
+    def _bring_back(self, folder: Path, number: int, record: dict[str, Any], change: Change) -> Placed:
+        if record["state"] == "revoked":
+            raise RefusedError(f"{folder.name}@{number} was revoked, and this is the same tool.", reason="revoked")
+        records.rewrite(folder, number, record, change)
+        return Placed(number, won=True)
+
+    def load(self, namespace: str, name: str, number: int | None = None) -> Stored:
+        """See `Store.load`."""
+        try:
+            folder = tool_folder(self._home, namespace, name)
+        except SpecError as error:
+            raise NotFoundError(f"No tool is named {name!r}: {error}") from None
+        if number is None:
+            entry = self.in_force(namespace, name)
+            if entry is None:
+                raise NotFoundError(self._why_not(namespace, name))
+            number = entry.number
+        try:
+            return records.read(folder, number)
+        except NotFoundError:
+            self._deleted(namespace, name, folder)
+            raise
+
+    def _why_not(self, namespace: str, name: str) -> str:
+        if self.history(namespace, name):
+            return f"{name} was taken off the shelf; `toolwright registry restore {name}` brings it back."
+        return f"No tool is named {name!r}."
+
+    def _deleted(self, namespace: str, name: str, folder: Path) -> None:
+        # A person may delete a tool by deleting its files: the index learns of it when somebody asks.
+        if not self._readonly and any(
+            entry.number not in records.versions(folder) for entry in self.history(namespace, name)
+        ):
+            with self._alone() as index:
+                _refile(index, namespace, name, folder)
+
+    def change(self, namespace: str, name: str, number: int, change: Change) -> None:
+        """See `Store.change`."""
+        folder = tool_folder(self._home, namespace, name)
+        with self._alone() as index:
+            found = self._strictly(folder)
+            if number not in found:
+                raise NotFoundError(f"{name}@{number} is not there.")
+            with self._changing(index, namespace, name, folder):
+                records.rewrite(folder, number, found[number], replace(change, order=records.next_order(found)))
+
+    def entries(self, namespace: str, *, every: bool = False) -> list[Entry]:
+        """See `Store.entries`."""
+        return self._ask(lambda index: index.entries(namespace, every))
+
+    def history(self, namespace: str, name: str) -> list[Entry]:
+        """See `Store.history`."""
+        return self._ask(lambda index: index.history(namespace, name))
+
+    def in_force(self, namespace: str, name: str) -> Entry | None:
+        """See `Store.in_force`."""
+        return self._ask(lambda index: index.in_force(namespace, name))
+
+    def names(self, namespace: str) -> list[str]:
+        """See `Store.names`."""
+        return self._ask(lambda index: index.names(namespace))
+
+    def count(self, namespace: str) -> int:
+        """See `Store.count`."""
+        return self._ask(lambda index: index.count(namespace))
+
+    def find(self, namespace: str, query: str, limit: int) -> list[tuple[Entry, float]]:
+        """See `Store.find`."""
+        return self._ask(lambda index: index.find(namespace, query, limit))
+
+    def rebuild(self) -> int:
+        """See `Store.rebuild`."""
+        with self._lock():
+            return self._anew()
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._index.close()
+
+    # ── the index and the lock ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _ask(self, question: Callable[[Index], T]) -> T:
+        for _ in range(2):
+            index = self._index
+            with suppress(IndexLost):
+                if index.is_current:
+                    return question(index)
+            self._renew(index)
+        with suppress(IndexLost):
+            return question(self._index)
+        raise FaultError(f"{self._home / 'index.db'} is lost again and again; does another program write there?")
+
+    def _renew(self, lost: Index) -> None:
+        if self._readonly:
+            self._swapped(self._reading())
+            return
+        with self._lock():
+            if self._index is lost:
+                self._reopened()
+
+    @contextmanager
+    def _alone(self, patience_s: float = PATIENCE_S) -> Iterator[Index]:
+        """The index, with every other writer shut out and what a dead one left mended."""
+        with self._lock(patience_s):
+            if not self._index.is_current:
+                self._reopened()
+            self._mend(self._index)
+            try:
+                yield self._index
+            except IndexLost:
+                # The files are whole whatever happened to the index.
+                self._anew()
+                raise FaultError(
+                    f"{self._home / 'index.db'} was broken and has been made anew; try once more."
+                ) from None
+
+    @contextmanager
+    def _lock(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
+        lock = self._home / "lock"
+        with writing(lock), locked(lock, patience_s=patience_s):
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise database.as_ours(error, self._home / "index.db") from error
+
+    @contextmanager
+    def _changing(self, index: Index, namespace: str, name: str, folder: Path) -> Iterator[None]:
+        """A name marked, its files changed within, what was in force before retired, the index brought up."""
+        index.mark(namespace, name)
+        records.sweep(folder)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                _settle(index, namespace, name, folder)
+            raise
+        _settle(index, namespace, name, folder)
+
+    def _mend(self, index: Index) -> None:
+        for namespace, name in index.pending():
+            _settle(index, namespace, name, tool_folder(self._home, namespace, name))
+
+    def _first(self) -> Index:
+        if self._readonly:
+            return self._reading()
+        with suppress(IndexLost), self._told():
+            index = Index.open(self._home / "index.db", self._finder)
+            if index.pending():
+                self._index = index
+                with suppress(Busy), self._alone(patience_s=0):
+                    pass
+                return self._index
+            return index
+        with self._lock():
+            return self._opened_or_made()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise database.as_ours(error, self._home / "index.db") from error
+
+    def _opened_or_made(self) -> Index:
+        path = self._home / "index.db"
+        try:
+            return Index.open(path, self._finder)
+        except IndexLost:
+            return Index.make(path, self._finder, self._shelved(sweep=True))[0]
+
+    def _reopened(self) -> None:
+        self._swapped(self._opened_or_made())
+
+    def _anew(self) -> int:
+        if self._readonly:
+            index, count = Index.make(None, self._finder, self._shelved(sweep=False))
+        else:
+            index, count = Index.make(self._home / "index.db", self._finder, self._shelved(sweep=True))
+        self._swapped(index)
+        return count
+
+    def _reading(self) -> Index:
+        try:
+            return Index.open(self._home / "index.db", self._finder, readonly=True)
+        except IndexLost:
+            return Index.make(None, self._finder, self._shelved(sweep=False))[0]
+
+    def _swapped(self, index: Index) -> None:
+        with self._swap:
+            old, self._index = self._index, index
+        old.close()
+
+    def _strictly(self, folder: Path) -> dict[int, dict[str, Any]]:
+        return {number: records.read_whole(folder, number) for number in records.versions(folder)}
+
+    def _shelved(self, sweep: bool) -> Iterator[Shelved]:
+        for namespace in self._namespaces():
+            with suppress(FileNotFoundError):
+                for item in sorted(os.scandir(shelf_of(self._home, namespace)), key=lambda item: item.name):
+                    with suppress(SpecError):
+                        folder = tool_folder(self._home, namespace, item.name)
+                        if sweep:
+                            records.sweep(folder)
+                        found = records.readable(folder)
+                        if found:
+                            yield namespace, item.name, records.entries_in(folder, found), records.in_force(found)
+
+    def _namespaces(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return [LOCAL, *sorted(item.name for item in os.scandir(self._home / "namespaces") if item.is_dir())]
+        return [LOCAL]
+
+
+def _with_digest(found: dict[int, dict[str, Any]], digest: str) -> int | None:
+    return next((number for number, record in found.items() if record["digest"] == digest), None)
+
+
+def _settle(index: Index, namespace: str, name: str, folder: Path) -> None:
+    """Bring the files of a name to rest, and the index to what they say."""
+    records.sweep(folder)
+    found = records.readable(folder)
+    now = records.in_force(found)
+    for number, record in found.items():
+        if record["state"] == "active" and number != now:
+            records.rewrite(folder, number, record, records.replaced_by(found, now))
+    _refile(index, namespace, name, folder)
+
+
+def _refile(index: Index, namespace: str, name: str, folder: Path) -> None:
+    found = records.readable(folder)
+    index.file(namespace, name, records.entries_in(folder, found), records.in_force(found))

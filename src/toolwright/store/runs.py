@@ -1,0 +1,109 @@
+"""The book of runs: a Run and its Events go in, and come out again after any restart."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from toolwright.call import FileRef
+from toolwright.errors import NotFoundError
+from toolwright.store.database import Database
+from toolwright.store.ledger import LedgerBook
+from toolwright.store.redaction import Redaction
+from toolwright.trace import Cost, Event, Run
+
+_COLUMNS = (
+    "id, namespace, task, status, model, surface, started_at, ended_at, output, made, reused, files, cost, settings"
+)
+
+
+class RunBook:
+    """Keeps runs and what happened in them. Thread-safe; each write is on disk when it returns."""
+
+    def __init__(self, data: Database, redaction: Redaction, ledger: LedgerBook) -> None:
+        self._data, self._redaction, self._ledger = data, redaction, ledger
+
+    def begin(self, run: Run) -> None:
+        """Record that *run* began; one that is there already (a resume) begins anew."""
+        self._put(run)
+
+    def finish(self, run: Run) -> None:
+        """Record how *run* ended, now unless it says when."""
+        self._put(run, ended_at=run.ended_at or time.time())
+
+    def _put(self, run: Run, ended_at: float | None = None) -> None:
+        row = (
+            run.id,
+            run.namespace,
+            self._redaction.text(run.task),
+            run.status,
+            run.model,
+            run.surface,
+            run.started_at,
+            ended_at,
+            self._redaction.text(run.output),
+            json.dumps(run.made),
+            json.dumps(run.reused),
+            self._json([asdict(file) for file in run.files]),
+            json.dumps(asdict(run.cost)),
+            self._json(dict(run.settings)),
+        )
+        marks = ", ".join("?" * len(row))
+        with self._data.writing() as db:
+            db.execute(f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES ({marks})", row)
+
+    def get(self, run_id: str) -> Run:
+        """The run of that id. NotFoundError."""
+        with self._data.reading() as db:
+            row = db.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise NotFoundError(f"No run has the id {run_id!r}; `toolwright runs` lists them.")
+        return _run(row)
+
+    def list(self, *, limit: int = 20, offset: int = 0) -> list[Run]:
+        """The runs, newest first."""
+        sql = f"SELECT {_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?"
+        with self._data.reading() as db:
+            return [_run(row) for row in db.execute(sql, (limit, offset)).fetchall()]
+
+    def cost(self, run_id: str) -> Cost:
+        """What the model calls of a run cost so far; what is not settled counts at its worst case."""
+        return self._ledger.spent(run_id=run_id).cost
+
+    def append(self, event: Event) -> None:
+        """Add *event* to its run."""
+        row = (event.run_id, event.at, event.kind, self._json(dict(event.data)))
+        with self._data.writing() as db:
+            db.execute("INSERT INTO events (run_id, at, kind, data) VALUES (?, ?, ?, ?)", row)
+
+    def events(self, run_id: str) -> list[Event]:  # type: ignore[valid-type]  # `list` is a method above
+        """What happened in a run, in order; empty for a run that nobody knows."""
+        sql = "SELECT kind, run_id, data, at FROM events WHERE run_id = ? ORDER BY id"
+        with self._data.reading() as db:
+            rows = db.execute(sql, (run_id,)).fetchall()
+        return [Event(row[0], row[1], json.loads(row[2]), row[3]) for row in rows]
+
+    def _json(self, value: Any) -> str:
+        return self._redaction.text(json.dumps(value, default=str))
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    made, reused, files, cost, settings = (json.loads(text) for text in row[9:])
+    return Run(
+        id=row[0],
+        namespace=row[1],
+        task=row[2],
+        status=row[3],
+        model=row[4],
+        surface=row[5],
+        started_at=row[6],
+        ended_at=row[7],
+        output=row[8],
+        made=tuple(made),
+        reused=tuple(reused),
+        files=tuple(FileRef(**file) for file in files),
+        cost=Cost(**cost),
+        settings=settings,
+    )
