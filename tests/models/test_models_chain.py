@@ -161,6 +161,15 @@ def test_whoever_asks_for_a_stream_gets_the_recorded_answer_too(talk):
     assert len(one.server.log) == 1
 
 
+def test_pieces_of_a_streamed_answer_become_events_of_their_run(talk):
+    one = talk({"text": "one two three four"}, stream=True)
+    run_agent(one)
+    pieces = [(event.run_id, event.data["text"]) for event in one.events if event.kind == "text-delta"]
+    assert len(pieces) > 1
+    assert {run_id for run_id, _ in pieces} == {"run"}
+    assert "".join(text for _, text in pieces) == "one two three four"
+
+
 def test_each_try_is_debited_at_its_worst_case_and_settled(talk):
     one = talk(
         {"fault": {"status": 429}, "times": 1},

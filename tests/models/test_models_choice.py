@@ -57,7 +57,7 @@ def ollama():
     ],
 )
 def test_a_named_model_is_taken_as_it_is_named(model, base_url, expected):
-    choice = take(model, base_url, OPENAI_API_KEY="irrelevant-here")
+    choice = take(model, base_url, OPENAI_API_KEY="irrelevant-here", DEEPSEEK_API_KEY="irrelevant-here")
     assert (choice.provider, choice.name, choice.base_url) == expected
     assert "asked for" in choice.why
 
@@ -74,6 +74,11 @@ def test_a_key_in_the_environment_decides_and_is_not_repeated(row):
 def test_the_first_provider_of_the_table_wins():
     keys = {row.variables[0]: "some-key-value" for row in PROVIDERS}
     assert take(**keys).provider == PROVIDERS[0].provider
+
+
+def test_a_named_model_without_its_key_is_answered_with_the_variable():
+    with pytest.raises(UserError, match=r"no key for openai:gpt-6-luna: set OPENAI_API_KEY"):
+        take("openai:gpt-6-luna", ANTHROPIC_API_KEY="some-key-value")
 
 
 def test_openai_takes_the_address_in_its_own_variable():

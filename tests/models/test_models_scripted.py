@@ -125,6 +125,12 @@ def test_a_result_is_found_by_the_name_of_its_tool_even_through_run_tool(serve):
     assert answer["content"] == "one and 3.7"
 
 
+@pytest.mark.parametrize("name", ["get_rate", "run_tool"])
+def test_a_result_that_came_through_run_tool_goes_by_both_names(serve, name):
+    url = serve({"when": {"result_of": name}, "text": f'{{{{ result("{name}") }}}}'})
+    assert said(url, user("go"), *called("run_tool", {"name": "get_rate", "arguments": {}}, "3.7"))["content"] == "3.7"
+
+
 def test_what_a_regular_expression_caught_is_quoted(serve):
     url = serve(
         {"when": {"last_user": {"regex": r"from (\w+) to (?P<to>\w+)"}}, "text": "{{ match.caught[0] }}>{{ match.to }}"}

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "runs": ("toolwright.cli.runs:runs", "List the runs, or show one."),
     "registry": ("toolwright.cli.registry:registry", "Retire, restore, import, rebuild."),
     "doctor": ("toolwright.cli.doctor:doctor", "Try each layer of the sandbox on this machine."),
+    "scripted": ("toolwright.cli.scripted:scripted", "Serve a script of turns as a model, on loopback."),
     "completion": ("toolwright.cli.completion:completion", "Print the completion script of a shell."),
 }
 """Each command with where it lives and its line of help; a command is imported when it is used and not before."""

@@ -20,7 +20,7 @@ PROBE_S = 0.3
 """How long a local Ollama may take to say that it is there; an address that somebody set gets ten times that."""
 
 
-def settings_for(role: Role, by_role: Mapping[Role, ModelSettings]) -> ModelSettings:
+def settings_for(role: Role, by_role: Mapping[str, ModelSettings]) -> ModelSettings:
     """The settings that hold for *role*: its own, filled up from the orchestrator's.
 
     The orchestrator's address goes with a bare model name, and with a model of the same provider; a model of another
@@ -64,6 +64,7 @@ def _said(model: str, base_url: str | None, env: Mapping[str, str]) -> ModelChoi
         base_url = _usual_address(provider, env)
     if base_url is None:
         _check_library(provider)
+        _check_key(provider, name, env)
     why = "it was asked for" + (f", at {base_url}" if base_url else "")
     return ModelChoice(provider, name, base_url, why)
 
@@ -167,6 +168,16 @@ def _check_library(provider: str, because: str = "") -> None:
     reason = f"{because}, but " if because else ""
     raise UserError(
         f"{reason}the library for {provider} models is not installed: pip install 'toolwright[{row.extra}]'"
+    )
+
+
+def _check_key(provider: str, name: str, env: Mapping[str, str]) -> None:
+    """Before a run begins rather than at its first call; some clouds know other ways to log in, and are left alone."""
+    row = row_of(provider)
+    if row is None or row.other_logins or any(env.get(variable) for variable in row.variables):
+        return
+    raise UserError(
+        f"There is no key for {provider}:{name}: set {row.variables[0]}, or choose another model with --model."
     )
 
 

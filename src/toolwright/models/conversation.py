@@ -17,11 +17,13 @@ _ROLE = re.compile(r"\A\s*\[toolwright:(\w+)\]")
 class Result(Mapping[str, Any]):
     """One tool result: `name`, `arguments`, `text`, `json`, `value`, and the fields of its JSON object beside them.
 
-    `value` is the JSON's own `value` where it is an object with one, else the JSON itself, else the text.
+    `value` is the JSON's own `value` where it is an object with one, else the JSON itself, else the text. A result that
+    came through `run_tool` goes by both names, its own and `run_tool`.
     """
 
-    def __init__(self, name: str, arguments: Any, text: str) -> None:
+    def __init__(self, name: str, arguments: Any, text: str, through: str = "") -> None:
         self.name, self.arguments, self.text = name, arguments, text
+        self.names = (name, through) if through else (name,)
         try:
             self.json: Any = json.loads(text)
         except ValueError:
@@ -104,36 +106,36 @@ class Conversation:
 
     @cached_property
     def results(self) -> list[Result]:
-        """Every tool result, in order; a call through `run_tool` counts as one of the tool it ran."""
-        calls: dict[str, tuple[str, Any]] = {}
+        """Every tool result, in order."""
+        calls: dict[str, tuple[str, Any, str]] = {}
         found = []
         for message in self.messages:
             calls.update({call_id: _unwrapped(name, arguments) for call_id, name, arguments in calls_of(message)})
             if message.get("role") == "tool":
-                name, arguments = calls.get(str(message.get("tool_call_id")), (str(message.get("name", "")), None))
-                found.append(Result(name, arguments, text_of(message)))
+                unknown = (str(message.get("name", "")), None, "")
+                name, arguments, through = calls.get(str(message.get("tool_call_id")), unknown)
+                found.append(Result(name, arguments, text_of(message), through))
         return found
 
     def result(self, name: str) -> Result:
-        """The last result of the tool *name*. KeyError when there is none."""
-        return next(one for one in reversed(self.results) if one.name == name)
+        """The last result of the tool *name*. StopIteration when there is none."""
+        return next(one for one in reversed(self.results) if name in one.names)
 
     def match(self, when: When) -> dict[str, Any] | None:
         """None when *when* does not hold; else what its regular expressions caught, by number and by name."""
         last = self.results[-1] if self.results else None
-        texts = {
+        texts: dict[str, str | None] = {
             "role": self.role,
             "system": self.system,
             "last_user": self.last_user,
             "conversation": self.whole,
             "last_result": last.text if last else None,
-            "result_of": last.name if last else None,
         }
         caught: list[Any] = []
         named: dict[str, Any] = {}
         for key, pattern in when.text.items():
-            text = texts[key]
-            found = pattern.search(text) if text is not None else None
+            searched = (last.names if last else ()) if key == "result_of" else (texts[key],)
+            found = next((hit for text in searched if text is not None and (hit := pattern.search(text))), None)
             if found is None:
                 return None
             caught.extend(found.groups())
@@ -161,11 +163,12 @@ def calls_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
         yield str(call.get("id", "")), str(function.get("name", "")), function.get("arguments")
 
 
-def _unwrapped(name: str, arguments: Any) -> tuple[str, Any]:
+def _unwrapped(name: str, arguments: Any) -> tuple[str, Any, str]:
+    """`(name, arguments, through)` of a call: of the tool that `run_tool` ran, if it was that one."""
     read = _read(arguments)
     if name == "run_tool" and isinstance(read, dict) and isinstance(read.get("name"), str):
-        return read["name"], _read(read.get("arguments"))
-    return name, read
+        return read["name"], _read(read.get("arguments")), name
+    return name, read, ""
 
 
 def _read(arguments: Any) -> Any:

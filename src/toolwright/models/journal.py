@@ -69,10 +69,13 @@ class Unrepeated:
     def __init__(self, source: Callable[[], Place]) -> None:
         self._source = source
         self._seen: Counter[Place] = Counter()
+        self.run_id = ""
+        """Of the place that was given last."""
 
     def __call__(self) -> Place:
         """The next place."""
         place = self._source()
+        self.run_id = place.run_id
         self._seen[place] += 1
         again = self._seen[place] - 1
         return place.below(f"again{again}") if again else place

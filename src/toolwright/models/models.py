@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from toolwright.models.underway import Asking, OnText
 
 
+RUNS_KEPT = 100
+
+
 @dataclass(frozen=True, slots=True)
 class _Spent:
     role: Role
@@ -34,7 +38,7 @@ class Models:
 
     def __init__(
         self,
-        settings: Mapping[Role, ModelSettings],
+        settings: Mapping[str, ModelSettings],
         journal: Journal,
         ledger: Ledger,
         emit: Callable[[Event], None] | None = None,
@@ -51,7 +55,7 @@ class Models:
         self._chains: dict[Role, Model] = {}
         self._clients: list[httpx2.AsyncClient] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._spent: list[_Spent] = []
+        self._spent: OrderedDict[str, list[_Spent]] = OrderedDict()
 
     def choice(self, role: Role = "orchestrator") -> ModelChoice:
         """The model that *role* takes and why; chosen once. UserError names every way to go on when there is none."""
@@ -62,10 +66,18 @@ class Models:
     def agent_model(
         self, place: Callable[[], Place], role: Role = "orchestrator", on_text: OnText | None = None
     ) -> Model:
-        """A model for the agent loop. *place* is asked once for each call; *on_text* hears pieces while streaming."""
+        """A model for the agent loop. *place* is asked once for each call.
+
+        While streaming, *on_text* hears each piece of text; without one, pieces are emitted as `text-delta`.
+        """
         from toolwright.models.journal import Journaled, Unrepeated
 
-        return Journaled(self._chain(role), self._journal, role, Unrepeated(place), self._told, on_text)
+        places = Unrepeated(place)
+
+        def emit_piece(text: str) -> None:
+            self._emit(Event("text-delta", places.run_id, {"text": text}))
+
+        return Journaled(self._chain(role), self._journal, role, places, self._told, on_text or emit_piece)
 
     async def ask(
         self,
@@ -111,10 +123,13 @@ class Models:
         return reply_of(response, str(self.choice(role)), asked[0].cost)
 
     def cost(self, run_id: str, *, role: Role | None = None, under: Place | None = None) -> Cost:
-        """What *run_id* cost so far, recorded answers included; of one role, or of the calls at and below a place."""
+        """What *run_id* cost so far, recorded answers included; of one role, or of the calls at and below a place.
+
+        Of the last `RUNS_KEPT` runs of this process; the ledger keeps them all.
+        """
         total = Cost()
-        for spent in self._spent:
-            if spent.place.run_id == run_id and role in (None, spent.role) and _within(spent.place, under):
+        for spent in self._spent.get(run_id, ()):
+            if role in (None, spent.role) and _within(spent.place, under):
                 total += spent.cost
         return total
 
@@ -163,7 +178,9 @@ class Models:
         recorded: bool,
     ) -> None:
         del parameters
-        self._spent.append(_Spent(call.role, call.place, call.cost))
+        self._spent.setdefault(call.place.run_id, []).append(_Spent(call.role, call.place, call.cost))
+        while len(self._spent) > RUNS_KEPT:
+            self._spent.popitem(last=False)
         if self._record_path is not None:
             from toolwright.models.record import Recorder
 

@@ -94,8 +94,10 @@ def load_script(script: str | Path | Mapping[str, Any]) -> Script:
     path = Path(script)
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}.") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not text in UTF-8.") from None
     return parse_script(text, str(path))
 
 

@@ -17,19 +17,21 @@ class ProviderRow:
     """What to install beside the plain package: `pip install 'toolwright[EXTRA]'`; empty when nothing is missing."""
     module: str = "openai"
     """The library that speaks to it."""
+    other_logins: bool = False
+    """It can be logged in to without a key in one of the variables."""
 
 
 PROVIDERS = (
     ProviderRow("openai", ("OPENAI_API_KEY",), "gpt-6.1-terra"),
     ProviderRow("anthropic", ("ANTHROPIC_API_KEY",), "claude-sonnet-5-5", "anthropic", "anthropic"),
-    ProviderRow("google", ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "gemini-3.8-flash", "google", "google.genai"),
+    ProviderRow("google", ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "gemini-3.8-flash", "google", "google.genai", True),
     ProviderRow("openrouter", ("OPENROUTER_API_KEY",), "anthropic/claude-sonnet-5.5"),
     ProviderRow("mistral", ("MISTRAL_API_KEY",), "mistral-large-latest", "mistral", "mistralai"),
     ProviderRow("groq", ("GROQ_API_KEY",), "openai/gpt-oss-120b", "groq", "groq"),
     ProviderRow("deepseek", ("DEEPSEEK_API_KEY",), "deepseek-v4-pro"),
     ProviderRow("cohere", ("CO_API_KEY",), "command-a-plus-05-2026", "cohere", "cohere"),
     ProviderRow("cerebras", ("CEREBRAS_API_KEY",), "gpt-oss-120b"),
-    ProviderRow("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), "us.amazon.nova-pro-v1:0", "bedrock", "boto3"),
+    ProviderRow("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), "us.amazon.nova-pro-v1:0", "bedrock", "boto3", True),
 )
 """In the order in which a key found in the environment decides."""
 
