@@ -154,7 +154,16 @@ def _structure(reply: Reply) -> Mapping[str, Any] | None:
 
 
 def _list(value: Any) -> list[Any]:
+    value = _json(value) if isinstance(value, str) else value
     return value if isinstance(value, list) else []
+
+
+def _json(text: str) -> Any:
+    """The value that *text* is the JSON of, else *text*."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _example(spec: ToolSpec, one: Any) -> Example:
@@ -181,11 +190,6 @@ def _fitting(value: Any, wanted: Mapping[str, Json], lead: str) -> Any:
     wrong = schema.fits(value, wanted)
     if not wrong:
         return value
-    if isinstance(value, str):
-        try:
-            inner = json.loads(value)
-        except (ValueError, RecursionError):
-            inner = value
-        if not schema.fits(inner, wanted):
-            return inner
+    if isinstance(value, str) and not schema.fits(_json(value), wanted):
+        return _json(value)
     raise SpecError(f"{lead}: {wrong}")

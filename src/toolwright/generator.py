@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,16 @@ def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> C
     asked, problems = _declared(read.declared)
     grant = _grant(spec, asked.grant, body.source) if "powers" in read.declared and not problems else spec.grant
     notes = " ".join([*_said(read.declared.get("notes")), *body.changes, *problems])[:_LONGEST_NOTES]
-    return Candidate(spec, body.source, _packages(spec, asked, body), grant=grant, parent=parent, notes=notes)
+    candidate = Candidate(spec, body.source, _packages(spec, asked, body), grant=grant, parent=parent, notes=notes)
+    return candidate if _can_be_kept(candidate) else replace(candidate, packages=spec.packages, grant=spec.grant)
+
+
+def _can_be_kept(candidate: Candidate) -> bool:
+    """Whether what it asks for can be written down (a path of lone surrogates cannot)."""
+    try:
+        return bool(candidate.digest) and "".join(candidate.packages).isascii()
+    except SpecError:
+        return False
 
 
 def _declared(declared: Mapping[str, Any]) -> tuple[Asked, list[str]]:

@@ -1,0 +1,97 @@
+"""A scripted model behind real HTTP, and the house's own parts around it: home, sandbox, validator, registry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from toolwright.examiner import Examiner
+from toolwright.generator import Generator
+from toolwright.models.models import Models
+from toolwright.models.scripted import ScriptedServer
+from toolwright.models.values import ModelSettings, RetrySettings
+from toolwright.schema import tool_spec
+from toolwright.store.home import Home
+from toolwright.tool import ToolSpec
+from toolwright.trace import Event, Place, new_run_id
+
+T = TypeVar("T")
+QUICK = RetrySettings(tries=2, first_s=0.01, most_s=0.02, total_s=5.0)
+
+
+def convert_spec(**changes: Any) -> ToolSpec:
+    asked: dict[str, Any] = {
+        "tool_name": "convert",
+        "description": "Convert an amount of money by an exchange rate.",
+        "input_params": "amount: float, rate: float",
+        "return_type": "float",
+        "example": "convert(100.0, 3.71) == 371.0",
+    }
+    return tool_spec(**{**asked, **changes})
+
+
+RIGHT = '''def convert(amount: float, rate: float) -> float:
+    """Convert *amount* by *rate*."""
+    return amount * rate
+'''
+WRONG = RIGHT.replace("amount * rate", "amount + rate")
+
+
+def writes(answer: Any, **when: Any) -> dict[str, Any]:
+    """A turn of the generator: a structure as a tool call, or a text."""
+    more = {key: when.pop(key) for key in ("finish", "delay", "usage", "times") if key in when}
+    body = {"text": answer} if isinstance(answer, str) else {"calls": [{"name": "submit_tool", "arguments": answer}]}
+    return {"when": {"role": "generator", **when}, "plain": True, **body, **more}
+
+
+def examines(answer: Any, **when: Any) -> dict[str, Any]:
+    """A turn of the examiner."""
+    more = {key: when.pop(key) for key in ("delay", "usage", "times") if key in when}
+    body = (
+        {"text": answer} if isinstance(answer, str) else {"calls": [{"name": "submit_examples", "arguments": answer}]}
+    )
+    return {"when": {"role": "examiner", **when}, "plain": True, **body, **more}
+
+
+FIRST, SECOND = "Set the test", "Give the values"
+
+
+class Shop:
+    """One scripted model, one home; each ask stands at a place of its own unless told otherwise."""
+
+    def __init__(self, home: Path, server: ScriptedServer) -> None:
+        self.home, self.server = home, server
+        self.store = Home.open(home)
+        self.events: list[Event] = []
+        self.run_id = new_run_id()
+
+    def asked(self, role: str) -> list[str]:
+        """The user messages that arrived for *role*, in order."""
+        return [_user(one.body) for one in self.server.log if one.role == role]
+
+    def with_models(self, work: Callable[[Models], Awaitable[T]]) -> T:
+        async def once() -> T:
+            settings = ModelSettings("openai:scripted", self.server.base_url, retry=QUICK)
+            models = Models({"orchestrator": settings}, self.store.journal, self.store.ledger, self.events.append)
+            try:
+                return await work(models)
+            finally:
+                await models.aclose()
+
+        return asyncio.run(once())
+
+    def write(self, spec: ToolSpec, place: Place | None = None) -> Any:
+        return self.with_models(lambda models: Generator(models).write(spec, place or self.place(0)))
+
+    def contract(self, spec: ToolSpec) -> Any:
+        return self.with_models(lambda models: Examiner(models).contract(spec, self.place(0)))
+
+    def place(self, position: int | str) -> Place:
+        return Place(self.run_id, 1, str(position))
+
+
+def _user(body: Any) -> str:
+    content = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
