@@ -102,14 +102,17 @@ class Keeper:
         ours, other = (writing, reading) if ours_writes else (reading, writing)
         os.set_blocking(ours, False)
         theirs.callback(os.close, other)
-        self._closing.callback(self._close, ours)
+        if ours_writes:
+            self._closing.callback(self._close_items)
+        else:
+            self._closing.callback(os.close, ours)
         return (other, ours) if ours_writes else (ours, other)
 
-    def _close(self, descriptor: int) -> None:
-        if descriptor == self._items:
+    def _close_items(self) -> None:
+        """Once only: a number that is closed belongs to somebody else a moment later."""
+        if self._items >= 0:
+            os.close(self._items)
             self._items = -1
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -117,7 +120,7 @@ class Keeper:
         """Wait for the wall; the descriptors that the launcher hands over. Raises LayerError."""
         _, descriptors = self._hear("built")
         for one in descriptors:
-            self._closing.callback(self._close, one)
+            self._closing.callback(os.close, one)
         return descriptors
 
     def _hear(self, stage: str) -> tuple[dict[str, Any], list[int]]:
@@ -292,7 +295,7 @@ class Keeper:
     def _finish(self) -> None:
         self._turn(None, _FAREWELL_S)
         if not self._outgoing:
-            self._close(self._items)
+            self._close_items()
 
     def _tear(self, frame: bytes | None) -> None:
         if frame is not None:

@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import Any, NoReturn
 
-from toolwright.sandbox import guest, mounts, syscalls, wall
+from toolwright.sandbox import guest, idmap, mounts, syscalls, wall
 
 _NAMESPACES = (
     syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
@@ -63,11 +63,13 @@ def main(control_fd: int, items: int, answers: int) -> NoReturn:
 
 
 def _enclose(plan: dict[str, Any], proc: int) -> tuple[int, ...]:
+    namespaces: dict[idmap.Owner, int] = {}
     if plan["owner"] is None:
         ids = os.getuid(), os.getgid()
         syscalls.unshare(_NAMESPACES | syscalls.CLONE_NEWUSER)
         wall.map_ids(proc, ids, ids)
     else:
+        namespaces = idmap.user_namespaces(mounts.granted(plan), plan["owner"])
         syscalls.unshare(_NAMESPACES)
     handed = []
     if plan["hosts"]:
@@ -76,7 +78,7 @@ def _enclose(plan: dict[str, Any], proc: int) -> tuple[int, ...]:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
             plan["environment"][name] = f"http://127.0.0.1:{plan['port']}"
         handed.append(listener.detach())
-    return (mounts.build(plan), *handed)
+    return (mounts.build(plan, namespaces), *handed)
 
 
 def loopback_listener() -> socket.socket:

@@ -40,7 +40,8 @@ class LinuxSandbox:
     def __init__(self, profile: Profile = "auto") -> None:
         self._wanted = profile
         self._chosen = ""
-        self._why = ""
+        self.why_not_at_all = ""
+        """For each profile that was tried in vain, what went wrong; '' as long as one holds."""
         self._lock = threading.Lock()
 
     @property
@@ -58,7 +59,7 @@ class LinuxSandbox:
             if not why:
                 return profile
             reasons.append(f"{profile}: {why}")
-        self._why = "; ".join(reasons)
+        self.why_not_at_all = "; ".join(reasons)
         return "none"
 
     def run(self, job: Job, *, collect: Path | None = None, cancel: threading.Event | None = None) -> Exit:
@@ -76,7 +77,7 @@ class LinuxSandbox:
                 return ended
         profile = self.profile
         if profile == "none":
-            return Exit(Ending.DENIED, f"{_NO_WALL} ({self._why})")
+            return Exit(Ending.DENIED, f"{_NO_WALL} ({self.why_not_at_all})")
         refused = plan.refusal(job, profile)
         if refused:
             return Exit(Ending.DENIED, refused)
@@ -94,7 +95,7 @@ class LinuxSandbox:
     def why_not(self, grant: Grant) -> str:
         """The sentence why this box cannot hold *grant* on this machine, or '' if it can."""
         if self.profile == "none":
-            return f"{_NO_WALL} ({self._why})"
+            return f"{_NO_WALL} ({self.why_not_at_all})"
         return plan.refusal(Job("", "", (), grant), self.profile)
 
     def close(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from toolwright.sandbox import idmap
 from toolwright.sandbox import syscalls as sys
 from toolwright.sandbox.syscalls import mount, mount_setattr
 
@@ -15,63 +16,70 @@ STAGING = "/proc"
 
 _READ_ONLY = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV
 _WRITABLE = sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV
+_NO_DEVICES = sys.MS_NOSUID | sys.MS_NODEV
 
 
-def build(plan: Mapping[str, Any]) -> int:
+def granted(plan: Mapping[str, Any]) -> list[str]:
+    """The host paths in *plan* that belong to the person: a guest of a root keeper sees them as its own."""
+    pairs = [*plan["grafts"], *plan["inputs"]]
+    return [*(source for source, _ in pairs), *plan["writes"]]
+
+
+def build(plan: Mapping[str, Any], namespaces: Mapping[idmap.Owner, int]) -> int:
     """Make the root that *plan* describes the root of this process; a descriptor of the work folder comes back.
 
-    *plan*: `binds` [[host path, path]], `masks` [path], `devices` [path], `writes` [path], `work` (path), `inputs`
-    [[host path, path in the work folder]], `work_bytes`, `work_inodes`, `owner` (numeric id or None). Raises OSError.
+    *plan*: `binds` and `grafts` [[host path, path]], `masks`, `devices`, `writes` [path], `work` (path), `inputs`
+    [[host path, path in the work folder]], `work_bytes`, `work_inodes`, `owner` (numeric id or None). *namespaces*
+    give the `granted` paths another owner. Raises OSError.
     """
     mount("none", "/", flags=sys.MS_REC | sys.MS_PRIVATE)
-    mount("tmpfs", STAGING, "tmpfs", sys.MS_NOSUID | sys.MS_NODEV, "size=1m,nr_inodes=4k,mode=755")
-    binds = sorted(plan["binds"], key=lambda bind: bind[1])
-    for source, path in binds:
-        _bind(source, path)
+    mount("tmpfs", STAGING, "tmpfs", _NO_DEVICES, "size=1m,nr_inodes=4k,mode=755")
+    work = plan["work"]
+    later = [graft for graft in plan["grafts"] if graft[1].startswith(work + "/")]
+    earlier = [[*graft, namespaces] for graft in plan["grafts"] if graft not in later]
+    for source, path, ids in sorted([*earlier, *([*bind, {}] for bind in plan["binds"])], key=lambda one: one[1]):
+        _mount_point(source, STAGING + path)
+        _bind(source, STAGING + path, ids)
     for path in plan["masks"]:
-        mount("tmpfs", STAGING + path, "tmpfs", sys.MS_NOSUID | sys.MS_NODEV, "size=0,nr_inodes=1,mode=755")
-    work = STAGING + plan["work"]
-    os.makedirs(work, exist_ok=True)
+        mount("tmpfs", STAGING + path, "tmpfs", _NO_DEVICES, "size=4k,nr_inodes=1,mode=755")
+    os.makedirs(STAGING + work, exist_ok=True)
     for path in [*plan["writes"], *plan["devices"]]:
         _mount_point(path, STAGING + path)
     mount_setattr(STAGING, _READ_ONLY)
     for path in plan["devices"]:
         mount(path, STAGING + path, flags=sys.MS_BIND)
-    folder = _work_folder(work, plan)
+    folder = _work_folder(plan)
+    # What lies below the work folder would be hidden by it, had it been there before.
+    on_top = [[source, f"{work}/{path}"] for source, path in plan["inputs"]] + later
+    for source, path in sorted(on_top, key=lambda one: one[1]):
+        _graft(source, STAGING + path, namespaces, _READ_ONLY, plan["owner"])
     for path in sorted(plan["writes"]):
-        _mount_point(path, STAGING + path)
-        mount(path, STAGING + path, flags=sys.MS_BIND | sys.MS_REC)
-        mount_setattr(STAGING + path, _WRITABLE)
+        _graft(path, STAGING + path, namespaces, _WRITABLE, plan["owner"])
     _enter(STAGING)
     return folder
 
 
-def _work_folder(work: str, plan: Mapping[str, Any]) -> int:
+def _work_folder(plan: Mapping[str, Any]) -> int:
     options = f"size={plan['work_bytes']},nr_inodes={plan['work_inodes']},mode=700"
     if plan["owner"] is not None:
         options += f",uid={plan['owner']},gid={plan['owner']}"
-    mount("tmpfs", work, "tmpfs", sys.MS_NOSUID | sys.MS_NODEV | sys.MS_NOEXEC, options)
-    folder = os.open(work, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    for source, path in plan["inputs"]:
-        target = f"{work}/{path}"
-        _mount_point(source, target, plan["owner"])
-        mount(source, target, flags=sys.MS_BIND)
-        mount_setattr(target, _READ_ONLY)
-    for path in _below_work(plan):
-        # A granted folder inside the work folder would be hidden by it: bind it once more, on top.
-        _mount_point(path, STAGING + path, plan["owner"])
-        mount(path, STAGING + path, flags=sys.MS_BIND | sys.MS_REC)
-        mount_setattr(STAGING + path, _READ_ONLY)
-    return folder
+    work = STAGING + plan["work"]
+    mount("tmpfs", work, "tmpfs", _NO_DEVICES | sys.MS_NOEXEC, options)
+    return os.open(work, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _below_work(plan: Mapping[str, Any]) -> Iterable[str]:
-    return sorted(path for path in plan["reads"] if path.startswith(plan["work"] + "/"))
+def _graft(source: str, target: str, namespaces: Mapping[idmap.Owner, int], attributes: int, owner: int | None) -> None:
+    _mount_point(source, target, owner)
+    _bind(source, target, namespaces)
+    mount_setattr(target, attributes)
 
 
-def _bind(source: str, path: str) -> None:
-    target = STAGING + path
-    _mount_point(source, target)
+def _bind(source: str, target: str, namespaces: Mapping[idmap.Owner, int]) -> None:
+    if namespaces:
+        # Where the file system cannot do it, the guest gets what anybody gets.
+        with contextlib.suppress(OSError):
+            idmap.bind(source, target, namespaces)
+            return
     mount(source, target, flags=sys.MS_BIND | sys.MS_REC)
 
 

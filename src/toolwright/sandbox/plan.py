@@ -11,9 +11,11 @@ from typing import Any
 from toolwright.powers import path_within
 from toolwright.sandbox import Job
 from toolwright.sandbox.files import relative
-from toolwright.sandbox.root import CERTIFICATES, certificates, root
+from toolwright.sandbox.root import CERTIFICATES, Root, certificates, root
 
 WORK = "/tmp"
+PACKAGES = "/packages"
+"""Where a guest with a root of its own finds its environment."""
 _OTHER_WORK = "/run/work"
 _IDS = range(61184, 65520)
 """Ids that no account has: where systemd, too, takes its passing users from."""
@@ -76,13 +78,13 @@ def owner() -> int | None:
 def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str, Any]:
     """The plan. *own*: what `owner` said; *folder*: the private work folder of a profile without a root of its own."""
     full = profile == "full"
-    work = folder or (_OTHER_WORK if WORK in job.grant.reads + job.grant.writes else WORK)
+    layout = root()
+    work = folder or _work(job, layout)
     writes = list(job.grant.writes)
     reads = [path for path in job.grant.reads if path not in writes]
-    layout = root()
-    packages = [str(job.environment)] if job.environment is not None else []
-    binds = [list(bind) for bind in layout.binds] + [[path, path] for path in packages]
-    binds += [[path, path] for path in reads if not (full and path.startswith(work + "/"))]
+    packages = [PACKAGES if full else str(job.environment)] if job.environment is not None else []
+    grafts = [[str(job.environment), path] for path in packages] + [[path, path] for path in reads]
+    binds = [list(bind) for bind in layout.binds]
     trusted = certificates() if job.grant.hosts else ""
     if trusted:
         binds.append([trusted, CERTIFICATES if full else trusted])
@@ -91,9 +93,9 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "profile": profile,
         "owner": own,
         "binds": binds,
+        "grafts": grafts,
         "masks": list(layout.masks),
         "devices": list(layout.devices),
-        "reads": reads,
         "writes": writes,
         "work": work,
         "inputs": [[str(file.host_path), file.path] for file in job.files if file.readonly] if full else [],
@@ -108,6 +110,13 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "cpu_s": math.ceil(limits.load_s + len(job.arguments) * limits.cpu_s) + 2,
         "threads": limits.threads,
     }
+
+
+def _work(job: Job, layout: Root) -> str:
+    """The usual work folder, or another if that one was granted from the host or the interpreter lies in it."""
+    granted = job.grant.reads + job.grant.writes
+    taken = WORK in granted or any(path_within(path, WORK) for _, path in layout.binds)
+    return _OTHER_WORK if taken else WORK
 
 
 def _environment(job: Job, work: str, trusted: str) -> dict[str, str]:

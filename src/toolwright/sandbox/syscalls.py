@@ -18,6 +18,7 @@ _NUMBERS = {  # the calls made here, by machine; those from 424 on have one numb
 _EVERYWHERE = {
     "pidfd_send_signal": 424,
     "open_tree": 428,
+    "move_mount": 429,
     "pidfd_open": 434,
     "close_range": 436,
     "openat2": 437,

@@ -119,7 +119,7 @@ def _rules(plan: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     if plan["profile"] == "full":
         yield "/", landlock.READ
     else:
-        for path, _ in plan["binds"]:
+        for path, _ in (*plan["binds"], *plan["grafts"]):
             yield from _readable(path, plan["masks"])
     yield plan["work"], landlock.WRITE
     for path in plan["devices"]:

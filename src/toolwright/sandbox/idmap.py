@@ -1,0 +1,62 @@
+"""Binds of files that belong to somebody else than the guest, shown to it as its own: for a keeper that is root."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+
+from toolwright.sandbox import syscalls
+from toolwright.sandbox.syscalls import call
+
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+
+Owner = tuple[int, int]
+
+
+def user_namespaces(paths: Iterable[str], guest: int) -> dict[Owner, int]:
+    """For each owner (user, group) of *paths*, a descriptor of a user namespace in which it is id *guest* outside.
+
+    To be called before this process leaves its pid namespace: it forks.
+    """
+    owners = {(status.st_uid, status.st_gid) for status in map(os.stat, paths)}
+    return {owner: _user_namespace(owner, guest) for owner in owners}
+
+
+def bind(source: str, target: str, namespaces: Mapping[Owner, int]) -> None:
+    """Bind *source* on *target*; what belongs to the owner of *source* belongs to the guest there, both ways.
+
+    Raises OSError where the file system of *source* cannot do that.
+    """
+    tree = call("open_tree", syscalls.AT_FDCWD, source.encode(), _OPEN_TREE_CLONE | syscalls.AT_RECURSIVE)
+    try:
+        status = os.fstat(tree)
+        syscalls.idmap_mount(tree, namespaces[status.st_uid, status.st_gid])
+        call("move_mount", tree, b"", syscalls.AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        os.close(tree)
+
+
+def _user_namespace(owner: Owner, guest: int) -> int:
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWUSER)
+            os.write(tell, b"x")
+            signal.pause()
+        finally:
+            os._exit(0)
+    try:
+        os.close(tell)
+        if not os.read(told, 1):
+            raise OSError("no user namespace can be had for the owners of granted files")
+        for name, inside in (("uid_map", owner[0]), ("gid_map", owner[1])):
+            with open(f"/proc/{child}/{name}", "w", encoding="ascii") as file:
+                file.write(f"{inside} {guest} 1")
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(told)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
