@@ -26,7 +26,7 @@ class Origin:
         self.answer = answer or self.answer
         self._serve = serve or self._reply
         self._tls = tls
-        self._listener = socket.create_server((host, 0))
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.host, self.port = self._listener.getsockname()[:2]
         self.power = f"{self.host}:{self.port}"
         self.url = f"http://{self.power}"

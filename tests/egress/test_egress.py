@@ -195,6 +195,18 @@ def test_public_addresses_are_public(address):
     assert why_not_public(parse_address(address)) == ""
 
 
+def test_an_ipv6_address_granted_as_such_is_reached(origin, way):
+    try:
+        server = origin("::1")
+    except OSError as error:
+        pytest.skip(f"no IPv6 loopback here: {error}")
+    power = f"[::1]:{server.port}"
+    out = way(power)
+    assert out.get(f"http://{power}/").endswith(b"hello")
+    assert f"Host: {power}".encode() in server.seen()[0]
+    assert out.get(f"http://[::2]:{server.port}/").startswith(b"HTTP/1.1 403 ")
+
+
 def test_a_tunnel_to_a_name_must_ask_tls_for_that_name(origin, way, certified):
     server = origin(tls=certified.server)
     out = way(f"localhost:{server.port}", server.power)
