@@ -14,11 +14,10 @@ from toolwright.screen.names import Names
 from toolwright.screen.network import network_findings
 from toolwright.screen.packages import language_model_library, undeclared
 from toolwright.screen.paths import path_findings
-from toolwright.screen.tables import ALLOWED_BELOW, REFUSED, REFUSED_ATTRIBUTES, WHOLE_MODULES
+from toolwright.screen.tables import ALLOWED_BELOW, BESIDE_THE_TOOL, REFUSED, REFUSED_ATTRIBUTES, WHOLE_MODULES
 
 __all__ = ["Finding", "Names", "parsed", "screen"]
 
-_EXITS = frozenset({"sys.exit", "builtins.exit", "builtins.quit", "builtins.SystemExit"})
 _HARMLESS_TAKERS = frozenset({"builtins.hasattr", "builtins.getattr", "builtins.isinstance", "builtins.dir"})
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 
@@ -42,7 +41,7 @@ def parsed(source: str) -> ast.Module:
         return ast.parse(source)
 
 
-def screen(source: str, *, grant: Grant, packages: Sequence[str], effect: Effect) -> tuple[Finding, ...]:
+def screen(source: str, *, function: str, grant: Grant, packages: Sequence[str], effect: Effect) -> tuple[Finding, ...]:
     """What *source* must not do, or does without having declared it; empty when there is nothing to say.
 
     *source* must parse. Names are resolved through imports, aliases, assignments and attributes; a method, a
@@ -52,7 +51,7 @@ def screen(source: str, *, grant: Grant, packages: Sequence[str], effect: Effect
     names = Names(tree)
     found = [
         *_imports(names, packages),
-        *_names(names, tree),
+        *_names(names, tree, function),
         *_computed(names, tree),
         *_environment(names, tree, grant),
         *network_findings(names, tree, grant, effect),
@@ -105,14 +104,14 @@ def _has_a_way_out(names: Names, statement: ast.stmt) -> bool:
     )
 
 
-def _names(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
-    main = _main_block(tree)
+def _names(names: Names, tree: ast.Module, function: str) -> Iterator[tuple[int, str, str]]:
+    beside = beside_the_tool(tree, function)
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
             continue
         for dotted in names.of(node):
             refused = _refused(dotted)
-            if refused is not None and not (refused[0] in _EXITS and node in main):
+            if refused is not None and not (refused[0] in BESIDE_THE_TOOL and node in beside):
                 yield node.lineno, "name", f"{refused[0].removeprefix('builtins.').removesuffix('()')}: {refused[1]}"
             for part in dotted.replace("()", "").split(".")[1:]:
                 if part in REFUSED_ATTRIBUTES:
@@ -123,13 +122,24 @@ def _names(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
             yield node.lineno, "name", "__builtins__: use the built-in functions by their names"
 
 
-def _main_block(tree: ast.Module) -> set[ast.AST]:
-    """Everything below `if __name__ == "__main__":`, which no call ever reaches."""
-    inside: set[ast.AST] = set()
+def beside_the_tool(tree: ast.Module, function: str) -> set[ast.AST]:
+    """Everything that neither an import nor a call of *function* reaches: a `main`, and what only it uses."""
+    reached: set[str] = {function}
+    beside: dict[str, ast.stmt] = {}
+    rest: list[ast.stmt] = []
     for statement in tree.body:
-        if isinstance(statement, ast.If) and is_main_test(statement.test):
-            inside.update(ast.walk(statement))
-    return inside
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            beside[statement.name] = statement
+        elif not (isinstance(statement, ast.If) and is_main_test(statement.test)):
+            rest.append(statement)
+    waiting: list[ast.AST] = [*rest]
+    while waiting or reached & beside.keys():
+        for name in reached & beside.keys():
+            waiting.append(beside.pop(name))
+        while waiting:
+            reached.update(node.id for node in ast.walk(waiting.pop()) if isinstance(node, ast.Name))
+    main = [statement for statement in tree.body if isinstance(statement, ast.If) and is_main_test(statement.test)]
+    return {node for statement in [*beside.values(), *main] for node in ast.walk(statement)}
 
 
 def is_main_test(test: ast.expr) -> bool:
@@ -155,6 +165,8 @@ def _computed(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
                 yield from _computed_attribute(names, node)
             elif {"os.write", "os.close", "os.read"} & called and node.args and not _is_file(names, node.args[0]):
                 yield node.lineno, "descriptor", "a tool does not touch raw file descriptors; use open()"
+            elif _formats_inside(names, node):
+                yield node.lineno, "attribute", "a format text that walks into the interpreter; name the plain value"
             elif "yaml.load" in called and "Safe" not in ast.unparse(node):
                 yield node.lineno, "name", "yaml.load: it builds any object; use yaml.safe_load"
         elif isinstance(node, ast.Subscript) and _is_computed_global(names, node):
@@ -163,6 +175,14 @@ def _computed(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
 
 def _is_computed_global(names: Names, node: ast.Subscript) -> bool:
     return "builtins.globals()" in names.of(node.value) and names.text(node.slice) is None
+
+
+def _formats_inside(names: Names, node: ast.Call) -> bool:
+    """`"{0.__init__.__globals__}".format(...)`"""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr not in ("format", "format_map"):
+        return False
+    text = names.text(node.func.value) or ""
+    return any(f".{inside}" in text for inside in REFUSED_ATTRIBUTES)
 
 
 def _is_plain_use(names: Names, node: ast.Name) -> bool:
@@ -186,7 +206,7 @@ def _is_file(names: Names, node: ast.expr) -> bool:
         return False
     values = names.bound_values(node)
     opened = {"os.open()", "tempfile.mkstemp()"}
-    return not values or any(names.of(value) & opened for value in values)
+    return any(names.of(value) & opened for value in values)
 
 
 def _environment(names: Names, tree: ast.Module, grant: Grant) -> Iterator[tuple[int, str, str]]:

@@ -187,9 +187,12 @@ class Names:
         elif isinstance(target, ast.Starred):
             self._bind_target(target.value, None, scope)
         elif isinstance(target, (ast.Tuple, ast.List)):
-            paired = isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts)
             for place, part in enumerate(target.elts):
-                self._bind_target(part, value.elts[place] if paired else None, scope)  # type: ignore[union-attr]
+                if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
+                    self._bind_target(part, value.elts[place], scope)
+                else:
+                    # One of several answers: named like the whole, `mkstemp()` for each half of what it gives.
+                    self._bind_target(part, value if isinstance(value, ast.Call) else None, scope)
 
     # Resolving: what an expression may stand for.
 

@@ -42,7 +42,10 @@ REFUSED: dict[str, str] = {
         "a tool has one process; use a loop or concurrent.futures.ThreadPoolExecutor",
     ),
     **dict.fromkeys(("builtins.eval", "builtins.exec", "builtins.compile", "code", "codeop", "runpy"), _NO_CODE),
-    **dict.fromkeys(("types.CodeType()", "types.FunctionType()", "types.LambdaType()", "timeit.timeit"), _NO_CODE),
+    **dict.fromkeys(
+        ("types.CodeType()", "types.FunctionType()", "types.LambdaType()", "timeit.timeit()", "timeit.repeat()"),
+        _NO_CODE,
+    ),
     **dict.fromkeys(
         ("builtins.__import__", "importlib", "imp", "pkgutil", "zipimport", "pkg_resources", "pip", "ensurepip"),
         _NO_IMPORT,
@@ -143,15 +146,29 @@ REFUSED: dict[str, str] = {
         _NO_HOST,
     ),
     "shutil.rmtree": "a tool deletes no folder trees; use tempfile.TemporaryDirectory(), which cleans up by itself",
-    "builtins.input": "nobody is there to type; take the text as a parameter",
+    "builtins.input()": "nobody is there to type; take the text as a parameter",
     "getpass": "nobody is there to type; take the text as a parameter",
     "builtins.__loader__": _NO_INSIDE,
     "builtins.__spec__": _NO_INSIDE,
 }
 """A name here covers everything below it too; with `()` only a call of it."""
 
-ALLOWED_BELOW = ("importlib.metadata", "importlib.resources", "timeit.default_timer")
+ALLOWED_BELOW = ("importlib.metadata", "importlib.resources")
 """Harmless parts of modules that are refused otherwise."""
+
+BESIDE_THE_TOOL = frozenset(
+    {
+        "sys.exit",
+        "builtins.exit",
+        "builtins.quit",
+        "builtins.SystemExit",
+        "builtins.input()",
+        "getpass",
+        "timeit.timeit()",
+        "timeit.repeat()",
+    }
+)
+"""What a `main` that no call of the tool reaches may do: people write one to try their code by hand."""
 
 REFUSED_ATTRIBUTES = {
     **dict.fromkeys(

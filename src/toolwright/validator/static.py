@@ -110,7 +110,13 @@ def _mismatch(candidate: Candidate, signature: schema.Signature) -> Iterator[str
 
 def check_screen(candidate: Candidate) -> Said:
     """What the screen finds; see `toolwright.screen`."""
-    found = screen(candidate.source, grant=candidate.grant, packages=candidate.packages, effect=candidate.effect)
+    found = screen(
+        candidate.source,
+        function=candidate.spec.name,
+        grant=candidate.grant,
+        packages=candidate.packages,
+        effect=candidate.effect,
+    )
     return Said(tuple(map(str, found)))
 
 
