@@ -37,7 +37,7 @@ class Bringing:
             spec = schema.tool_spec(namespace=self.settings.namespace, **spec)
         place = Place(self.run_id)
         forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit)
-        while forged.pending is not None and forged.version is None:
+        while forged.asks:
             candidate = forged.verdicts[-1].candidate
             answer = await self._consent().ask(request_for(candidate, "agent", self.run_id))
             if not answer.yes:
@@ -73,7 +73,11 @@ class Bringing:
 
     async def _verdict(self, candidate: Candidate, origin: Origin) -> Verdict:
         verdict = await self._validated(candidate, origin)
-        if verdict.pending is not None and verdict.pending.status.value == "needs-approval" and self.approve is not None:
+        if (
+            verdict.pending is not None
+            and verdict.pending.status.value == "needs-approval"
+            and self.approve is not None
+        ):
             answer = await self._consent().ask(request_for(verdict.candidate, origin, self.run_id))
             if answer.yes:
                 return await self._validated(verdict.candidate, origin)

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from toolwright.errors import SettingsError
 from toolwright.homes import find_home
@@ -35,7 +35,7 @@ class Settings:
     orchestrator: RoleModel = field(default_factory=RoleModel)
     generator: RoleModel = field(default_factory=RoleModel)
     examiner: RoleModel = field(default_factory=RoleModel)
-    surface: str = "native"
+    surface: Literal["native", "fixed"] = "native"
     namespace: str = "local"
     max_new_tools: int = 5
     max_tools: int = 50
@@ -43,7 +43,7 @@ class Settings:
     max_steps: int = 15
     run_wall_s: float = 900.0
     stream: bool = False
-    sandbox: str = "auto"
+    sandbox: Literal["auto", "full", "landlock"] = "auto"
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -109,7 +109,13 @@ class Parts:
 def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record: Path | None = None) -> Parts:
     """Assemble the house of *settings*. Opens the home; starts nothing and asks nobody."""
     home = Home.open(settings.home)
-    registry = Registry(LocalStore(settings.home, FtsRetriever()), home.calls, namespace=settings.namespace)
+    registry = Registry(
+        LocalStore(settings.home, FtsRetriever()),
+        home.calls,
+        home.audit,
+        namespace=settings.namespace,
+        room=settings.max_tools,
+    )
     box = sandbox or LinuxSandbox(profile=settings.sandbox)
     environments = Environments(settings.home / "environments")
     executor = Executor(box, settings.policy, home.approvals, environments, EnvironmentSecrets(home), settings.limits)
@@ -117,7 +123,14 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
     trace = Trace(home)
     models = Models(_by_role(settings), home.journal, home.ledger, Tee(trace, sink).emit, record=record)
     folder = settings.home / PROMPTS
-    forge = Forge(Generator(models, folder), Examiner(models, folder), validator, registry, attempts=settings.attempts)
+    forge = Forge(
+        Generator(models, folder),
+        Examiner(models, folder),
+        validator,
+        registry,
+        attempts=settings.attempts,
+        max_tools=settings.max_tools,
+    )
     house = House(
         models=models,
         registry=registry,
