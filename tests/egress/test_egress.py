@@ -400,6 +400,17 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
+def test_an_answer_that_outlives_the_call_is_logged_with_its_status(origin, way):
+    server = origin(serve=lambda sock: (sock.recv(65536), sock.sendall(server.answer), time.sleep(1)))
+    out = way(server.power)
+    with out.connect() as sock:
+        sock.sendall(f"GET {server.url}/ HTTP/1.1\r\n\r\n".encode())
+        assert sock.recv(1000).endswith(b"hello")
+        out.egress.close()
+    (line,) = out.log
+    assert line.endswith(" 200 ended with the call")
+
+
 def test_a_listener_that_comes_after_the_end_is_closed():
     egress = Egress((), environment={})
     egress.close()

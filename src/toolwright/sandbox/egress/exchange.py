@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from toolwright.errors import SettingsError, SpecError
@@ -226,7 +227,7 @@ class Exchange:
         down = Flow(server, self._client, pending=bytearray(ahead))
         try:
             up.pending += passed(rest)
-            why = self._relay(up, down)
+            why = self._relay(up, down, lambda: 200)
         except NotTls as error:
             self._meter.note(f"refused {self._place} {error}")
             send_all(self._switch, self._client, UNRECOGNIZED_NAME, time.monotonic() + 1.0)
@@ -259,7 +260,7 @@ class Exchange:
             send_all(self._switch, self._client, b"HTTP/1.1 100 Continue\r\n\r\n", time.monotonic() + self._head_s)
         up = Flow(self._client, server, passed=body, closes=False, pending=bytearray(head + first))
         down = Flow(server, self._client, passed=answer, closes=False)
-        why = self._relay(up, down)
+        why = self._relay(up, down, lambda: answer.status)
         if not answer.complete:
             why = why or " the server ended before it answered"
             self._meter.note(f"allowed {self._place} {self._moved} 502{why}")
@@ -268,7 +269,7 @@ class Exchange:
         self._meter.note(f"allowed {self._place} {self._moved} {answer.status}{why}")
         linger(self._switch, self._client)
 
-    def _relay(self, up: Flow, down: Flow) -> str:
+    def _relay(self, up: Flow, down: Flow, status: Callable[[], int]) -> str:
         """Pass bytes both ways; '' or, after a blank, why it ended early."""
         deadline = time.monotonic() + self._rules.request_s
         self._spend(len(up.pending) + len(down.pending), cut=False)
@@ -279,7 +280,7 @@ class Exchange:
         except OSError as error:
             return f" broken off: {_said(error)}"
         except Stopped:
-            self._meter.note(f"allowed {self._place} {self._moved} - ended with the call")
+            self._meter.note(f"allowed {self._place} {self._moved} {status() or '-'} ended with the call")
             raise
         return ""
 
