@@ -144,6 +144,10 @@ def plain_arguments(arguments: ast.arguments) -> list[Argument]:
         raise SpecError(f"Parameter {star!r}: write each parameter out, with its name and type.")
     if arguments.posonlyargs:
         raise SpecError("Arguments are given by name; drop the '/' from the parameters.")
+    names = [one.arg for one in [*arguments.args, *arguments.kwonlyargs]]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SpecError(f"Parameter {twice!r} stands there twice; give each its own name.")
     missing: list[ast.expr | None] = [None] * (len(arguments.args) - len(arguments.defaults))
     plain = list(zip(arguments.args, missing + list(arguments.defaults), strict=True))
     return plain + list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
