@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolwright.call import Outcome, Status
-from toolwright.errors import EditedError, NotFoundError
+from toolwright.errors import EditedError, NotFoundError, RefusedError
 from toolwright.examiner import Examiner
 from toolwright.generator import Generator
 from toolwright.models.asking import AnswerShape, Asker, Reply
@@ -153,7 +153,7 @@ class Forge:
     def _settled(self, spec: ToolSpec) -> Forged | None:
         """The answer where there is nothing to make: the name has a tool, or the registry is full."""
         try:
-            return _holding(spec, self._registry.get(spec.name))
+            return _holding(spec, self._registry.get(spec.name, namespace=spec.namespace))
         except EditedError as error:
             return Forged(reason=f"The name {spec.name!r} is taken: {error}")
         except NotFoundError:
@@ -225,16 +225,19 @@ class Forge:
 
     async def _admitted(self, work: Work, tries: tuple[Verdict, ...]) -> Forged:
         spec, cost = work.spec, work.tally.cost
-        admission = await in_thread(
-            work.cancel,
-            self._registry.admit,
-            tries[-1],
-            origin=work.origin,
-            run_id=work.run_id,
-            model=work.tally.model,
-            requests=tuple(one for one in (spec.description, spec.reason) if one),
-            cost=cost,
-        )
+        try:
+            admission = await in_thread(
+                work.cancel,
+                self._registry.admit,
+                tries[-1],
+                origin=work.origin,
+                run_id=work.run_id,
+                model=work.tally.model,
+                requests=tuple(one for one in (spec.description, spec.reason) if one),
+                cost=cost,
+            )
+        except RefusedError as error:
+            return Forged(None, tries, str(error), cost=cost)
         if not admission.won:
             return replace(_holding(spec, admission.version), verdicts=tries, cost=cost)
         version = admission.version

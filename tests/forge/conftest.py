@@ -33,5 +33,6 @@ def shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
 
     yield start
     for one in open_shops:
+        one.registry.close()
         one.store.close()
         one.server.close()

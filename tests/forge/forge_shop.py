@@ -8,14 +8,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from toolwright.examiner import Examiner
+from toolwright.executor import Executor
+from toolwright.forge import Forge, Forged
 from toolwright.generator import Generator
 from toolwright.models.models import Models
 from toolwright.models.scripted import ScriptedServer
 from toolwright.models.values import ModelSettings, RetrySettings
+from toolwright.policy import Policy
+from toolwright.registry import Registry
+from toolwright.sandbox.linux import LinuxSandbox
+from toolwright.sandbox.packages import Environments
 from toolwright.schema import tool_spec
+from toolwright.search import FtsRetriever
 from toolwright.store.home import Home
+from toolwright.store.local import LocalStore
 from toolwright.tool import ToolSpec
 from toolwright.trace import Event, Place, new_run_id
+from toolwright.validator import Validator
+from toolwright.wiring import EnvironmentSecrets
 
 T = TypeVar("T")
 QUICK = RetrySettings(tries=2, first_s=0.01, most_s=0.02, total_s=5.0)
@@ -64,6 +74,7 @@ class Shop:
     def __init__(self, home: Path, server: ScriptedServer) -> None:
         self.home, self.server = home, server
         self.store = Home.open(home)
+        self.registry = Registry(LocalStore(home, FtsRetriever()), self.store.calls)
         self.events: list[Event] = []
         self.run_id = new_run_id()
 
@@ -81,6 +92,26 @@ class Shop:
                 await models.aclose()
 
         return asyncio.run(once())
+
+    def forge(
+        self, models: Models, *, policy: Policy | None = None, folder: Path | None = None, **limits: Any
+    ) -> Forge:
+        secrets = EnvironmentSecrets(self.store)
+        environments = Environments(self.home / "environments")
+        executor = Executor(LinuxSandbox(), policy or Policy(), self.store.approvals, environments, secrets)
+        return Forge(Generator(models, folder), Examiner(models, folder), Validator(executor), self.registry, **limits)
+
+    def make(self, spec: ToolSpec, place: Place | None = None, **more: Any) -> Forged:
+        async def work(models: Models) -> Forged:
+            forge = self.forge(models, **more)
+            return await forge.make(spec, run_id=self.run_id, place=place or self.place(0), emit=self.events.append)
+
+        return self.with_models(work)
+
+    def heard(self, kind: str, *keys: str) -> list[Any]:
+        """The events of *kind*: their data, or the values of *keys*."""
+        found = [event.data for event in self.events if event.kind == kind]
+        return [tuple(data[key] for key in keys) for data in found] if keys else [dict(data) for data in found]
 
     def write(self, spec: ToolSpec, place: Place | None = None) -> Any:
         return self.with_models(lambda models: Generator(models).write(spec, place or self.place(0)))
