@@ -85,10 +85,13 @@ class Layer:
 class Sandbox(Protocol):
     """A box. Thread-safe; each run uses a fresh guest once."""
 
-    name: str
-    """`linux`, `container`, …"""
-    profile: str
-    """`full`, `landlock`, or `none` where no wall can be had."""
+    @property
+    def name(self) -> str:
+        """`linux`, `container`, …"""
+
+    @property
+    def profile(self) -> str:
+        """`full`, `landlock`, or `none` where no wall can be had."""
 
     def run(self, job: Job, *, collect: Path | None = None, cancel: threading.Event | None = None) -> Exit:
         """Run *job*; files it left are copied under *collect*. Never raises for what the guest did."""
