@@ -76,7 +76,7 @@ def test_importing_toolwright_loads_no_heavy_library():
 
 
 def test_help_loads_no_heavy_library():
-    code = "import sys\ntry:\n import toolwright.cli as c; c.cli.main(['--help'])\nfinally:\n print(*sys.modules, file=sys.stderr)"
+    code = "import sys\ntry:\n import toolwright.cli as c; c.cli.main(['-h'])\nfinally:\n print(*sys.modules, file=sys.stderr)"
     loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr.split())
     assert not {"pydantic_ai", "openai", "starlette", "uvicorn", "rich", "jsonschema", "pydantic", "httpx"} & loaded
     assert "toolwright.cli" in loaded

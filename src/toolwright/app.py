@@ -15,9 +15,9 @@ from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
 from toolwright.errors import UserError
 from toolwright.orchestrator import Options
-from toolwright.runs import RunResult
 from toolwright.policy import ApprovalRequest
 from toolwright.portal import Portal
+from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id

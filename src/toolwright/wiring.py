@@ -117,7 +117,9 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         room=settings.max_tools,
     )
     box = sandbox or LinuxSandbox(profile=settings.sandbox)
-    environments = Environments(settings.home / "environments")
+    environments = Environments(
+        settings.home / "environments", on_progress=lambda text: sink.emit(Event("warning", "", {"text": text}))
+    )
     executor = Executor(box, settings.policy, home.approvals, environments, EnvironmentSecrets(home), settings.limits)
     validator = Validator(executor)
     trace = Trace(home)

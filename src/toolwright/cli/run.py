@@ -59,14 +59,15 @@ def as_result(result: RunResult) -> dict[str, Any]:
 
 def show_result(result: RunResult) -> None:
     """The answer on standard output; what it took on standard error, if somebody watches."""
-    out().print(safe(result.output), markup=False)
+    if result.output:
+        out().print(safe(result.output), markup=False)
     for path in result.files:
         out().print(f"file {path}", markup=False)
     if result.status != "complete":
         again = (
             f"; `toolwright run --resume {result.run_id}` goes on" if result.status in ("failed", "cancelled") else ""
         )
-        err().print(f"{result.status}{again}", style="yellow", markup=False)
+        err().print(f"{result.status}: {safe(result.reason)}{again}", style="yellow", markup=False)
     if sys.stderr.isatty():
         made, reused = ", ".join(result.made) or "nothing", ", ".join(result.reused) or "nothing"
         tokens = result.cost.tokens_in + result.cost.tokens_out
