@@ -50,6 +50,16 @@ _FORMATS: dict[str, tuple[Callable[[str], Any], str]] = {
     "path": (_path, "a path such as 'report.csv'"),
     "number": (float, "a number in quotes"),
 }
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "integer": (int, float),
+    "number": (int, float),
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+    "array": list,
+    "object": dict,
+}
+_DECIDED = [{"type": name} for name in ("number", "string", "boolean", "null")]
 _BAD_TEXT = (ValueError, ArithmeticError)
 _TYPES = {
     "integer": "a whole number",
@@ -233,7 +243,17 @@ def _order(form: Any) -> tuple[int, float, str]:
 def _branch(value: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The first branch of a union that *value* fits, or *schema* itself."""
     options = schema.get("anyOf", ())
-    return next((_branch(value, one) for one in options if not fits(value, one)), schema)
+    return next((_branch(value, one) for one in options if _suits(value, one)), schema)
+
+
+def _suits(value: Any, option: Mapping[str, Any]) -> bool:
+    """Whether *value* fits one branch of a union; the schema library is asked only where the type does not decide."""
+    kind = _KINDS.get(option.get("type", ""))
+    if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        return False
+    if option in _DECIDED:
+        return not isinstance(value, float) or math.isfinite(value)
+    return not fits(value, option)
 
 
 def _member(schema: Mapping[str, Any], name: str) -> Schema:
@@ -266,7 +286,7 @@ def same(expected: Any, actual: Any, schema: Mapping[str, Any]) -> bool:
 
 def _same(left: Any, right: Any, schema: Mapping[str, Any]) -> bool:
     if "anyOf" in schema:
-        shared = [one for one in schema["anyOf"] if not fits(left, one) and not fits(right, one)]
+        shared = [one for one in schema["anyOf"] if _suits(left, one) and _suits(right, one)]
         return any(_same(left, right, one) for one in shared or [{}])
     left, right = _parsed(_spelled_float(left), schema), _parsed(_spelled_float(right), schema)
     if isinstance(left, dict) and isinstance(right, dict):

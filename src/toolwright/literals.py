@@ -148,8 +148,8 @@ class _Reader:
             raise SpecError("it is nested more than 100 deep.")
         if isinstance(node, ast.Constant) and node.value is not ...:
             return node.value
-        if type(node) in _SEQUENCES:
-            return _SEQUENCES[type(node)]([self.value(one, depth + 1) for one in node.elts])  # type: ignore[attr-defined]
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            return _SEQUENCES[type(node)]([self.value(one, depth + 1) for one in node.elts])
         if isinstance(node, ast.Dict):
             return self._dict(node, depth + 1)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -162,9 +162,10 @@ class _Reader:
         return self._named(node, depth + 1)
 
     def _dict(self, node: ast.Dict, depth: int) -> dict[Any, Any]:
-        if None in node.keys:
+        keys = [key for key in node.keys if key is not None]
+        if len(keys) < len(node.values):
             raise SpecError("write its entries out instead of '**'.")
-        return {self.value(key, depth): self.value(one, depth) for key, one in zip(node.keys, node.values, strict=True)}  # type: ignore[arg-type]
+        return {self.value(key, depth): self.value(one, depth) for key, one in zip(keys, node.values, strict=True)}
 
     def _named(self, node: ast.expr, depth: int) -> Any:
         name = dotted(node)
