@@ -109,8 +109,9 @@ def _names(names: Names, tree: ast.Module, function: str) -> Iterator[tuple[int,
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
             continue
+        inner = isinstance(names.parents.get(node), ast.Attribute)  # seen with what stands behind its dot
         for dotted in names.of(node):
-            refused = _refused(dotted)
+            refused = None if inner else _refused(dotted)
             if refused is not None and not (refused[0] in BESIDE_THE_TOOL and node in beside):
                 yield node.lineno, "name", f"{refused[0].removeprefix('builtins.').removesuffix('()')}: {refused[1]}"
             for part in dotted.replace("()", "").split(".")[1:]:

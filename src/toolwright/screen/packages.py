@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from toolwright.powers import package_name
+from toolwright.powers import ALLOWED_PACKAGES, package_name
 from toolwright.screen.tables import BROUGHT_ALONG, DISTRIBUTIONS, LANGUAGE_MODELS
 
 
@@ -19,11 +19,12 @@ def language_model_library(dotted: str) -> str | None:
 def undeclared(imported: Iterable[str], packages: Sequence[str]) -> dict[str, str]:
     """Each top-level import that neither the standard library nor *packages* bring, with the package to declare."""
     declared = {package_name(one) for one in packages}
-    brought = {name for one in declared for name in BROUGHT_ALONG.get(one, ())}
+    brought = {name: one for one in declared for name in BROUGHT_ALONG.get(one, ())}
     missing: dict[str, str] = {}
     explained: set[str] = set()
     for name in dict.fromkeys(dotted.partition(".")[0] for dotted in imported):
         if not name or name in sys.stdlib_module_names or name in brought:
+            explained.add(brought.get(name, ""))
             continue
         bringing = _distributions(name) & declared
         explained |= bringing
@@ -31,7 +32,7 @@ def undeclared(imported: Iterable[str], packages: Sequence[str]) -> dict[str, st
             missing[name] = min(DISTRIBUTIONS.get(name, (package_name(name),)), key=len)
     # Import names need not look like the package's. One that the table does not know may come from a declared
     # package that nothing else here explains; if it does not, loading it says so.
-    spare = len(declared - explained)
+    spare = len(declared - explained - {*ALLOWED_PACKAGES, *BROUGHT_ALONG})
     for name in [one for one in missing if one not in DISTRIBUTIONS][:spare]:
         del missing[name]
     return missing

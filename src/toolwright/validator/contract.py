@@ -22,6 +22,8 @@ _TIMEOUTS = 2
 """Inputs that may run out of time before the rest is left untried."""
 _BATCHES = (slice(0, 5), slice(5, 15), slice(15, None))
 """A guest each: small at first, since code that hangs on one input mostly hangs on more."""
+_MUCH_MEMORY = 56 * 2**20
+"""Nine tenths of the strictest memory limit."""
 _BROKEN = frozenset({"NameError", "NotImplementedError", "ImportError", "ModuleNotFoundError", "SyntaxError"})
 """Errors that say that the code is not finished, whatever the input was."""
 _UNCLEAR = frozenset({"AttributeError", "RecursionError", "UnboundLocalError", "AssertionError", "StopIteration"})
@@ -82,6 +84,11 @@ def _count(
     text = call_text(candidate, arguments)
     if outcome.ok:
         tally.answered.append((arguments, outcome))
+    elif _is_over_limit(outcome):
+        # Beyond the size of the examples it is a limit's business; within it, the tool's.
+        tally.over_limits += 1
+        if not candidate.grant and any(_within(arguments, one) for one in shown):
+            tally.problems.append(f"{text} {said(outcome)}")
     elif outcome.status is Status.RAISED:
         tally.raised += 1
         if outcome.reason in _BROKEN and not candidate.grant:
@@ -90,17 +97,18 @@ def _count(
             tally.notes.append(f"{text} {said(outcome)} A ValueError that says what is wrong would be clearer.")
     elif outcome.status is Status.BAD_VALUE:
         tally.problems.append(f"{text} {said(outcome)}")
-    elif _is_over_limit(outcome):
-        # Beyond the size of the examples it is a limit's business; within it, the tool's.
-        tally.over_limits += 1
-        if not candidate.grant and any(_within(arguments, one) for one in shown):
-            tally.problems.append(f"{text} {said(outcome)}")
     elif outcome.status is Status.KILLED:
         tally.problems.append(f"{text} crashed: {outcome.detail}")
 
 
 def _is_over_limit(outcome: Outcome) -> bool:
-    return outcome.status is Status.TIMEOUT or (outcome.status is Status.KILLED and outcome.reason != "signalled")
+    if outcome.status is Status.TIMEOUT:
+        return True
+    # An interpreter that has run out of memory may fail in odd ways before it can say so.
+    starved = outcome.usage.peak_memory_bytes > _MUCH_MEMORY
+    if outcome.reason in ("SystemError", "no-answer"):
+        return starved
+    return outcome.status is Status.KILLED and (outcome.reason != "signalled" or starved)
 
 
 def _within(value: Any, shown: Any) -> bool:

@@ -63,11 +63,13 @@ class _Module:
             if isinstance(statement, ast.If) and is_main_test(statement.test):
                 continue
             if isinstance(statement, ast.ClassDef):
-                yield from self._calls(*statement.decorator_list, *statement.bases)
+                yield from self._decorators(statement.decorator_list)
+                yield from self._calls(*statement.bases)
                 yield from self.statements(statement.body)
             elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 defaults = [default for default in statement.args.kw_defaults if default is not None]
-                yield from self._calls(*statement.decorator_list, *statement.args.defaults, *defaults)
+                yield from self._decorators(statement.decorator_list)
+                yield from self._calls(*statement.args.defaults, *defaults)
             elif isinstance(statement, ast.Expr):
                 yield from self._expression(statement)
             else:
@@ -96,6 +98,12 @@ class _Module:
             yield statement.lineno, f"{ast.unparse(value)[:60]} runs on import; {_INSTEAD}"
         else:
             yield from self._calls(value)
+
+    def _decorators(self, decorators: list[ast.expr]) -> Iterator[tuple[int, str]]:
+        for decorator in decorators:
+            yield from self._calls(decorator)
+            if not isinstance(decorator, ast.Call) and not self._is_quiet(ast.Call(decorator, [], [])):
+                yield decorator.lineno, f"@{ast.unparse(decorator)[:60]} runs on import; {_INSTEAD}"
 
     def _calls(self, *roots: ast.AST) -> Iterator[tuple[int, str]]:
         for root in roots:

@@ -10,7 +10,7 @@ from pathlib import Path
 from toolwright.schema import tool_spec
 from toolwright.tool import Candidate, ToolSpec
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.parent / "corpus"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,213 @@
+"""The screen: names are resolved, what merely looks like them is not refused, each finding says what to do instead."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pytest
+from corpus_files import attacks
+
+from toolwright.powers import NO_POWERS, Grant
+from toolwright.screen import Finding, screen
+
+
+def look(source: str, **declared: Any) -> list[Finding]:
+    given: dict[str, Any] = {"function": "f", "grant": NO_POWERS, "packages": (), "effect": "none", **declared}
+    return list(screen(textwrap.dedent(source), **given))
+
+
+def rules(source: str, **declared: Any) -> set[str]:
+    return {one.rule for one in look(source, **declared)}
+
+
+REACHES_SYSTEM = [
+    "import os\nos.system('id')",
+    "import os as o\no.system('id')",
+    "from os import system\nsystem('id')",
+    "from os import system as s\ns('id')",
+    "from os import *\nsystem('id')",
+    "import os\nf = os.system\nf('id')",
+    "import os\na, b = os.system, 1\na('id')",
+    "import os\nif (run := os.system):\n    run('id')",
+    "import os\ngetattr(os, 'system')('id')",
+    "import os\ngetattr(os, 'sys' + 'tem')('id')",
+    "import os\nN = ''.join(['sys', 'tem'])\ngetattr(os, N)('id')",
+    "import os\ngetattr(os, 'metsys'[::-1])('id')",
+    "import os\nos.__dict__['system']('id')",
+    "import os\nvars(os)['system']('id')",
+    "import os\nos.__getattribute__('system')('id')",
+    "import os.path\nos.system('id')",
+    "import pathlib\npathlib.os.system('id')",
+    "import tempfile\ntempfile._os.system('id')",
+    "import posix\nposix.system('id')",
+    "import os, functools\nfunctools.partial(os.system, 'id')()",
+    "def f(run=__import__('os').system):\n    return run('id')",
+    "import sys\nsys.modules['os'].system('id')",
+    "import importlib\nimportlib.import_module('os').system('id')",
+    "import os\nclass A:\n    run = os.system\nA.run('id')",
+    "import os\nfor run in [os.system]:\n    run('id')",
+    "import os\nlist(map(os.system, ['id']))",
+    "import os\n(lambda: os.system)()('id')",
+    "def f(x):\n    import os\n    return os.system(x)",
+]
+
+
+@pytest.mark.parametrize("source", REACHES_SYSTEM)
+def test_os_system_is_seen_by_whatever_road_it_is_reached(source: str) -> None:
+    assert any("os.system" in one.message or one.rule in ("import", "name") for one in look(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import re\npattern = re.compile('x')",
+        "def f(model):\n    return model.compile().eval('x')",
+        "class R:\n    def eval(self, x):\n        return x\n    def exec(self):\n        return self.eval(1)",
+        "def compile(x):\n    return x\ncompile(1)",
+        "def f(eval):\n    return eval(1)",
+        "def f(df):\n    return df.eval('a + b')",
+        "def retrieval(x):\n    return x\nretrieval(1)",
+        "# os.system('id')\nX = 'eval(1) and subprocess.run'",
+        'def f():\n    """Never calls os.system() or exec()."""\n    return 1',
+        "import os\nX = os.path.join('a', os.sep)\nos.makedirs('out', exist_ok=True)",
+        "import os\nX = os.environ.get('HOME', '/')",
+        "import sys\nX = sys.maxsize\nsys.setrecursionlimit(5000)\nprint('x', file=sys.stderr)",
+        "import ast\nast.literal_eval('1')",
+        "import hashlib\ndef f(name):\n    return getattr(hashlib, name)()",
+        "import os\nX = hasattr(os, 'fspath') and getattr(os, 'sep')",
+        "import socket\ndef f(ip):\n    return socket.inet_aton(ip)",
+        "import http.client\nX = http.client.responses[404]",
+        "from urllib.parse import urlencode\nX = 'https://example.org/?' + urlencode({})",
+        "import urllib.request\nX = urllib.request.pathname2url('a b')",
+        "import pickle\nX = pickle.dumps(1)",
+        "import tempfile, os\nfd, path = tempfile.mkstemp()\nos.close(fd)",
+        "open('out.txt', 'w').write('x')\nopen('/tmp/out.txt', 'w').write('x')",
+        "from pathlib import Path\nPath('a/b.txt').write_text('x')\n(Path('/tmp') / 'x').read_text()",
+        "from pathlib import PurePosixPath\nX = PurePosixPath('/usr/local').name",
+        "X = '/etc/passwd'.replace('/', '_')",
+        "key = 'abcdefghijklmnopqrstuvwxyz0123456789'",
+        "TOKEN = r'[A-Za-z_][A-Za-z0-9_]*'\nkey = 'name'\npassword = 'correct horse battery staple'",
+        "PATTERN = r'sk-[A-Za-z0-9]{20,}'\nOTHER = 'AKIA[0-9A-Z]{16}'",
+        "while True:\n    try:\n        break\n    except ValueError:\n        pass",
+        "def g():\n    while True:\n        yield 1",
+        "def f(x):\n    try:\n        while True:\n            x.pop()\n    except IndexError:\n        return x",
+        "X = 'a' * 1000 + '-' * 80\nY = [0] * 10_000\nZ = bytearray(1024)",
+        "import time\ntime.sleep(0.1)",
+        "try:\n    import ujson as json\nexcept ImportError:\n    import json",
+        "import sys\nif __name__ == '__main__':\n    sys.exit(0)",
+        "import sys\ndef main():\n    print(f(input()))\n    sys.exit(0)\nif __name__ == '__main__':\n    main()",
+        "x = [].__class__.__name__\ny = (1).__doc__",
+        "import importlib.metadata\nX = importlib.metadata.version",
+        "def f(fork, system, spawn):\n    return fork.system(spawn)",
+    ],
+)
+def test_what_only_looks_like_it_is_not_refused(source: str) -> None:
+    assert look(source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "rule", "says"),
+    [
+        ("import subprocess", "import", "do it in Python"),
+        ("X = eval('1')", "name", "ast.literal_eval"),
+        ("run = exec\nrun('1')", "name", "write the logic itself"),
+        ("compile('1', 'x', 'eval')", "name", "write the logic itself"),
+        ("__builtins__['eval']('1')", "name", "built-in functions by their names"),
+        ("globals()['__builtins__']['eval']('1')", "name", "write the logic itself"),
+        ("import os\nos._exit(1)", "name", "raise ValueError"),
+        ("def f():\n    raise SystemExit(1)", "name", "raise ValueError"),
+        ("import shutil\nshutil.rmtree('x')", "name", "TemporaryDirectory"),
+        ("import ctypes", "import", "native"),
+        ("import pickle\npickle.loads(b'')", "name", "use json"),
+        ("def f():\n    return f.__globals__", "attribute", "work on the arguments"),
+        ("def f():\n    return getattr(f, '__co' + 'de__')", "attribute", "work on the arguments"),
+        ("import os\ndef g(m): return m\ng(os)", "module", "os.name"),
+        ("import os\nX = dict(os.environ)", "environment", "by its name"),
+        ("import os\nX = os.environ['WEATHER_KEY']", "secret", "powers.secrets"),
+        ("open('/etc/passwd')", "path", "powers.reads"),
+        ("from pathlib import Path\np = Path('/etc')\n(p / 'shadow').read_text()", "path", "/etc/shadow"),
+        ("from pathlib import Path\n(Path.home() / '.ssh').iterdir()", "path", "~/.ssh"),
+        ("open(4, 'wb')", "descriptor", "by its path"),
+        ("import numpy", "package", "declare the package 'numpy'"),
+        ("from PIL import Image", "package", "'pillow'"),
+        ("import yaml", "package", "'pyyaml'"),
+        ("import anthropic", "language-model", "no language model"),
+        ("from google import genai", "language-model", "no language model"),
+        ("import socket\nsocket.create_connection(('a.example.net', 80))", "host", "powers.hosts"),
+        ("import urllib.request\nurllib.request.urlopen('https://api.acme.io/x')", "host", "'api.acme.io:443'"),
+        ("KEY = 'ghp_" + "a1B2" * 9 + "'", "secret", "os.environ"),
+        ("access_token = 'q8Zp4Lk29sXv7Rt1Bn6M'", "secret", "os.environ"),
+        ("def f(api_key='q8Zp4Lk29sXv7Rt1Bn6M'):\n    pass", "secret", "os.environ"),
+        ("while True:\n    pass", "endless", "break"),
+        ("X = 'x' * 10 ** 10", "memory", "small pieces"),
+    ],
+)
+def test_a_finding_names_its_line_and_what_to_do_instead(source: str, rule: str, says: str) -> None:
+    found = [one for one in look(source) if one.rule == rule]
+    assert found, look(source)
+    assert any(says in one.message for one in found)
+    assert all(1 <= one.line <= source.count("\n") + 1 for one in found)
+
+
+FETCH = "import requests\ndef f(city):\n    return requests.get(f'https://api.acme.io/v1/{city}').json()"
+ACME = Grant(hosts=("api.acme.io",))
+
+
+def test_a_declared_host_and_package_are_not_refused() -> None:
+    assert look(FETCH, grant=ACME, packages=("requests>=2",), effect="reads") == []
+
+
+def test_a_second_host_is_refused_by_its_name() -> None:
+    (found,) = look(FETCH.replace("acme", "other"), grant=ACME, packages=("requests",), effect="reads")
+    assert found.rule == "host"
+    assert "'api.other.io:443' is not declared" in found.message
+
+
+def test_addresses_that_are_never_called_are_no_hosts() -> None:
+    source = FETCH.replace(
+        "import requests", "import requests\nNS = 'http://www.w3.org/2000/svg'\nTEXT = 'see https://a.b'"
+    )
+    source = source.replace(").json()", ", headers={'User-Agent': 'https://me.example.de/bot'}).json()")
+    assert look(source, grant=ACME, packages=("requests",), effect="reads") == []
+
+
+@pytest.mark.parametrize("verb", ["put", "patch", "delete", "post"])
+def test_a_change_outside_needs_the_effect_writes(verb: str) -> None:
+    source = FETCH.replace("requests.get", f"requests.{verb}")
+    assert rules(source, grant=ACME, packages=("requests",), effect="reads") == {"effect"}
+    assert rules(source, grant=ACME, packages=("requests",), effect="writes") == set()
+
+
+def test_a_question_sent_by_post_is_no_change() -> None:
+    source = FETCH.replace("requests.get", "requests.post").replace("/v1/", "/graphql/")
+    assert rules(source, grant=ACME, packages=("requests",), effect="reads") == set()
+
+
+def test_a_session_is_followed_to_its_calls() -> None:
+    source = "import httpx\ndef f(x):\n    with httpx.Client() as c:\n        c.delete('https://api.acme.io/x')"
+    assert rules(source, grant=ACME, packages=("httpx",), effect="reads") == {"effect"}
+
+
+def test_a_package_may_bring_names_that_are_not_its_own() -> None:
+    source = "import yaml\nimport bs4\nimport numpy\nimport dateutil\nimport weirdname"
+    assert rules(source, packages=("PyYAML", "beautifulsoup4", "pandas", "Weird.Dist")) == set()
+    assert rules(source, packages=("pyyaml", "beautifulsoup4", "pandas")) == {"package"}
+
+
+def test_granted_paths_and_secrets_are_not_refused() -> None:
+    source = "import os\ndef f():\n    return open('/data/in/x.csv').read() + os.environ['WEATHER_KEY']"
+    assert rules(source, grant=Grant(reads=("/data",), secrets=("WEATHER_KEY",))) == set()
+    assert rules(source) == {"path", "secret"}
+
+
+def test_most_attacks_fall_at_the_screen() -> None:
+    every = attacks()
+    seen = [name for name, source in every if look(source, function="attack")]
+    assert len(every) >= 60
+    assert len(seen) / len(every) >= 0.85, sorted({name for name, _ in every} - set(seen))
+
+
+def test_hostile_nesting_ends_in_time() -> None:
+    source = "\n".join(f"a{n} = a{n + 1} + a{n + 1}" for n in range(500)) + "\nimport os\ngetattr(os, a0)"
+    assert "module" in rules(source)
