@@ -75,7 +75,9 @@ class Examiner:
         An example decides only if two answers, the second without sight of the first's values, agree on it, the spec
         is deterministic, and it asks for no powers. The second is not asked for where nothing could come of it.
         """
-        first = await self._asked(spec, f"Set the test for this tool.\n\n{spec_text(spec)}", place.below("e0"))
+        first = await self._asked(
+            spec, f"Set the test for the tool {spec.name}.\n\n{spec_text(spec)}", place.below("e0")
+        )
         shown = [example for example in first.examples if not _is_shown(spec, example)]
         if len(shown) < len(first.examples):
             first.notes.append("Examples that the spec shows already were dropped.")
@@ -105,7 +107,7 @@ def _is_shown(spec: ToolSpec, example: Example) -> bool:
 
 def _values_wanted(spec: ToolSpec, examples: Sequence[Example]) -> str:
     wanted = "\n".join(f"{number}. {as_json(one.arguments)}" for number, one in enumerate(examples, 1))
-    return f"Give the values of this tool for these arguments.\n\n{spec_text(spec)}\n\nArguments:\n{wanted}"
+    return f"Give the values of the tool {spec.name} for these arguments.\n\n{spec_text(spec)}\n\nArguments:\n{wanted}"
 
 
 def _agreed(spec: ToolSpec, example: Example, others: Sequence[Example]) -> bool:

@@ -65,14 +65,14 @@ class Generator:
 
         Raises ModelError and RefusedError as `Asker.ask` does.
         """
-        user = f"Write this tool.\n\n{spec_text(spec)}\n\n{powers_text(spec)}"
+        user = f"Write the tool {spec.name}.\n\n{spec_text(spec)}\n\n{powers_text(spec)}"
         return await self._ask(spec, user, None, place)
 
     async def repair(self, spec: ToolSpec, tries: Sequence[Verdict], place: Place) -> Candidate:
         """A candidate that mends the last of *tries* (all failed, oldest first); the same promises as `write`."""
         user = (
-            f"Mend this tool; it did not pass.\n\n{spec_text(spec)}\n\n{powers_text(spec)}\n\n{tries_text(tries)}\n\n"
-            "Find the cause, and hand in the whole file again."
+            f"Mend the tool {spec.name}; it did not pass.\n\n{spec_text(spec)}\n\n{powers_text(spec)}\n\n"
+            f"{tries_text(tries)}\n\nFind the cause, and hand in the whole file again."
         )
         parent = tries[-1].candidate
         return await self._ask(spec, user, parent.digest if parent.source else parent.parent, place)

@@ -45,7 +45,7 @@ def test_a_right_candidate_is_on_the_shelf_after_one_attempt(shop):
 
 
 def test_a_wrong_candidate_is_mended_with_what_it_failed(shop):
-    place = shop(writes(WRONG, last_user="Write this"), writes(RIGHT, last_user="Mend this"), NO_EXAMINER)
+    place = shop(writes(WRONG, last_user="Write the tool"), writes(RIGHT, last_user="Mend the tool"), NO_EXAMINER)
     forged = place.make(convert_spec())
     assert forged.won
     assert [verdict.passed for verdict in forged.verdicts] == [False, True]
@@ -88,8 +88,8 @@ def test_a_held_back_example_decides_and_its_content_never_reaches_the_generator
     fixed = RIGHT.replace("amount * rate", "371.0 if amount else 0.0")
     held = {"examples": [{"arguments": {"amount": 7.5, "rate": 3.0}, "expected": 22.5}], "properties": ["result > 0"]}
     place = shop(
-        writes(fixed, last_user="Write this"),
-        writes(RIGHT, last_user="Mend this"),
+        writes(fixed, last_user="Write the tool"),
+        writes(RIGHT, last_user="Mend the tool"),
         examines(held, last_user=FIRST),
         examines(held, last_user=SECOND),
     )
@@ -244,8 +244,8 @@ def test_powers_that_policy_denies_are_refused_for_good(shop):
 def test_a_resumed_forge_meets_its_recorded_answers_at_the_same_places(shop):
     held = {"examples": [{"arguments": {"amount": 7.5, "rate": 3.0}, "expected": 22.5}], "properties": []}
     place = shop(
-        writes(WRONG, last_user="Write this"),
-        writes(RIGHT, last_user="Mend this"),
+        writes(WRONG, last_user="Write the tool"),
+        writes(RIGHT, last_user="Mend the tool"),
         examines(held, last_user=FIRST),
         examines(held, last_user=SECOND),
     )
