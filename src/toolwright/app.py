@@ -195,12 +195,16 @@ class Toolwright:
 
     def toolset(self, *, id: str = "toolwright") -> ToolwrightToolset:  # noqa: A002 - Pydantic AI's own word
         """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools."""
-        from toolwright.toolset import ToolwrightToolset
+        from toolwright.visiting import toolset
 
-        return ToolwrightToolset(self._begin_bench, id=id, bridge=self._portal.run_from_loop)
-
-    async def _begin_bench(self, task: str) -> Any:
-        return await self._parts.bench(task, self._options(), self._approve, Tee(self._parts.trace, self._sink))
+        return toolset(
+            self._parts.house,
+            id=id,
+            options=self._options(),
+            approve=self._approve,
+            sink=Tee(self._parts.trace, self._sink),
+            bridge=self._portal.run_from_loop,
+        )
 
     def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
         heard = Tee(self._sink, sink or Silence())

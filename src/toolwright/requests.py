@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolwright import schema
 from toolwright.consent import Consent, request_for
-from toolwright.errors import EditedError, NotFoundError, SpecError
+from toolwright.errors import EditedError, NotFoundError, RefusedError, SpecError
 from toolwright.forge import Forge, Forged
 from toolwright.largevalues import as_json
 from toolwright.notes import Notes
@@ -23,6 +23,8 @@ FIXED = ("search_tools", "request_new_tool", "run_tool")
 
 MAX_FAILURES = 2
 """Requests for the same thing that may fail in one run: the first, and one that asks differently."""
+
+_SHELF_SAYS_NO = ("registry-full", "revoked", "made-by-a-person")
 
 
 @dataclass(slots=True)
@@ -140,14 +142,26 @@ class Requests:
 
     async def _make(self, spec: ToolSpec, place: Place) -> tuple[str, ToolVersion | None]:
         self._emit("tool-requested", name=spec.name, description=spec.description)
+        try:
+            forged = await self._forged(spec, place)
+        except RefusedError as error:
+            if error.reason not in _SHELF_SAYS_NO:
+                raise  # the budget: that ends the run
+            return self._refused(spec, str(error)), None
+        return self._told(spec, forged)
+
+    async def _forged(self, spec: ToolSpec, place: Place) -> Forged:
         forged = await self.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel)
-        while forged.pending is not None and forged.version is None:
-            if forged.pending.status.value != "needs-approval":
-                return self._refused(spec, forged.pending.detail), None
+        while forged.asks:
             answer = await self.consent.ask(request_for(forged.verdicts[-1].candidate, "agent", self.run_id))
             if not answer.yes:
-                return self._refused(spec, f"The answer was no: {answer.reason or 'no reason was given'}"), None
+                return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
             forged = await self.forge.go_on(forged)
+        return forged
+
+    def _told(self, spec: ToolSpec, forged: Forged) -> tuple[str, ToolVersion | None]:
+        if forged.pending is not None and forged.version is None:
+            return self._refused(spec, forged.reason), None
         if forged.version is None:
             return self._failed(spec, forged), None
         if forged.won:
@@ -162,14 +176,14 @@ class Requests:
     def _failed(self, spec: ToolSpec, forged: Forged) -> str:
         self.notes.failed.append(f"{spec.name}: {spec.description}")
         self._emit("tool-refused", name=spec.name, reason=forged.reason)
-        checks = [one for one in (verdict.failed for verdict in forged.verdicts[-1:]) if one is not None]
-        lines = [f"- {one.name}: {one.detail}" for one in checks]
+        failed = [one for one in (verdict.failed for verdict in forged.verdicts[-1:]) if one is not None]
+        lines = [f"The last of {len(forged.verdicts)} attempts failed {one.name}: {one.detail}" for one in failed]
         more = (
             "You may ask once more, differently."
             if self.notes.failures_like(spec.name, spec.description) < MAX_FAILURES
             else "It is not tried again in this run; go on without it, and say in your answer what is missing."
         )
-        return "\n".join([f"{spec.name} could not be made. {forged.reason}", *lines, more])
+        return "\n".join([f"{spec.name} could not be made.", *(lines or [forged.reason]), more])
 
     def _emit(self, kind: EventKind, **data: Any) -> None:
         self.sink.emit(Event(kind, self.run_id, data))

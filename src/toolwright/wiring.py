@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolwright import prompts
-from toolwright.consent import Approve, Consent
 from toolwright.examiner import Examiner
 from toolwright.executor import Executor
 from toolwright.forge import Forge
 from toolwright.generator import Generator
 from toolwright.models.models import Models
 from toolwright.models.values import ModelSettings
-from toolwright.orchestrator import House, Options, Orchestrator, workbench
+from toolwright.orchestrator import House, Orchestrator
 from toolwright.registry import Registry
 from toolwright.sandbox import Sandbox
 from toolwright.sandbox.linux import LinuxSandbox
@@ -23,9 +22,8 @@ from toolwright.search import FtsRetriever
 from toolwright.settings import RoleModel, Settings
 from toolwright.store.home import Home
 from toolwright.store.local import LocalStore
-from toolwright.trace import Event, Run, Sink, new_run_id
+from toolwright.trace import Event, Sink
 from toolwright.validator import Validator
-from toolwright.workbench import Workbench
 
 PROMPTS = "prompts"
 """Folder of the home whose `ROLE.md` stands in for a built-in prompt."""
@@ -83,17 +81,6 @@ class Parts:
     sandbox: Sandbox
     trace: Trace
     house: House
-
-    async def bench(self, task: str, options: Options, approve: Approve | None, sink: Sink) -> Workbench:
-        """A workbench for an agent loop that is not ours; its run is kept like one of ours."""
-        import threading
-
-        run = Run(new_run_id(), task, options.namespace, model="an agent of its own", surface=options.surface)
-        self.home.runs.begin(run)
-        consent = Consent(approve, self.home.approvals, sink, run.id)
-        bench = workbench(self.house, run, options, consent, sink, threading.Event())
-        await bench.open(task)
-        return bench
 
     async def aclose(self) -> None:
         """Close the connections to models."""

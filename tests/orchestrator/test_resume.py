@@ -1,0 +1,253 @@
+"""A run that was killed goes on: nothing that is on record is asked, made or run a second time."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import CONVERT, CONVERT_ASKED, Heard, calls, says, writes
+from test_files import SAVE, ask
+
+from toolwright.errors import NotFoundError, UserError
+
+DIES = """
+import os, signal, sys
+from toolwright import Toolwright
+from toolwright.store.journal import JournalBook
+
+home, url, at, when = sys.argv[1:5]
+real, seen = JournalBook.put, []
+
+def put(self, role, place, data):
+    seen.append(place)
+    if len(seen) == int(at) and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(self, role, place, data)
+    if len(seen) == int(at) and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+JournalBook.put = put
+with Toolwright("openai:scripted", base_url=url, home=home) as tw:
+    tw.run("Convert and save.", out=home + "/../out")
+"""
+
+TURNS = (
+    calls(("request_new_tool", CONVERT_ASKED), ask(SAVE, "str", "save('x')"), step=0),
+    calls(("convert", {"amount": 5000, "rate": 3.71}), ("save", {"text": "kept"}), ("nobody", {}), step=1),
+    says("It is {{results[2]}}."),
+    writes(SAVE, when={"last_user": "save"}),
+    writes(CONVERT),
+)
+
+
+def killed_at(scene, at, when):
+    done = scene.elsewhere(DIES, str(at), when)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with scene.open() as tw:
+        (run,) = tw.runs()
+        assert run.status == "running"
+    return run.id
+
+
+def whole_run(scene):
+    result = scene.do("Convert and save.")
+    assert result.status == "complete", scene.results()
+    with scene.open() as tw:
+        return result, len(tw._parts.home.journal.places(result.run_id))
+
+
+def goes_on_after(stage, tmp_path, at, when):
+    scene = stage(*TURNS)
+    run_id = killed_at(scene, at, when)
+    asked_before = len(scene.server.log)
+    heard = scene.heard = Heard()
+    result = scene.do(resume=run_id)
+    assert (result.status, result.output) == ("complete", "It is 18550.0."), result.reason
+    assert (result.made, result.reused) == (("convert@1", "save@1"), ())
+    assert [path.read_text() for path in result.files] == ["kept"]
+    with scene.open() as tw:
+        assert sorted(tw.registry.names()) == ["convert", "save"]
+        assert [len(tw.registry.history(name)) for name in ("convert", "save")] == [1, 1]
+        assert tw.run_record(run_id).made == ("convert@1", "save@1")
+        assert len(tw._parts.home.journal.places(run_id)) > at - 1
+    # One call may have been in flight at the kill; the examiner's two are asked side by side.
+    for role, once, in_flight in (("orchestrator", 3, 1), ("generator", 2, 1), ("examiner", 4, 4)):
+        assert len(scene.asked_of(role)) <= once + in_flight, role
+    return asked_before, heard
+
+
+@pytest.mark.parametrize(("at", "when"), [(1, "after"), (2, "before"), (5, "before"), (7, "after")])
+def test_a_run_goes_on_after_a_kill(stage, tmp_path, at, when):
+    goes_on_after(stage, tmp_path, at, when)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_goes_on_after_a_kill_at_every_record(stage, tmp_path, when):
+    _, records = whole_run(stage(*TURNS))
+    assert records > 10
+    for at in range(1, records + 1):
+        other = tmp_path / f"{at}"
+        other.mkdir()
+
+        def elsewhere(*turns, home=other / "home"):
+            scene = stage(*turns)
+            scene.home = home
+            return scene
+
+        goes_on_after(elsewhere, other, at, when)
+
+
+def test_a_finished_run_gives_its_stored_result_and_asks_no_model(stage):
+    scene = stage(*TURNS)
+    result, _ = whole_run(scene)
+    scene.server.reset()
+    again = scene.do(resume=result.run_id)
+    assert scene.server.log == []
+    assert (again.output, again.made, again.reused, again.files, again.cost, again.status) == (
+        result.output,
+        result.made,
+        result.reused,
+        result.files,
+        result.cost,
+        result.status,
+    )
+
+
+def test_what_is_on_record_is_not_told_or_called_a_second_time(stage):
+    scene = stage(*TURNS)
+    run_id = killed_at(scene, 11, "after")
+    with scene.open() as tw:
+        before = tw.registry.stats("convert").calls
+        told = [event.kind for event in tw.events(run_id)]
+    assert before == 1
+    scene.heard = Heard()
+    scene.do(resume=run_id)
+    with scene.open() as tw:
+        assert tw.registry.stats("convert").calls == 1
+    assert told.count("tool-made") == 2
+    assert "tool-made" not in scene.heard.kinds()
+
+
+SENDS = '''def send_note(text: str) -> str:
+    """Send a note."""
+    with open("sent.txt", "a", encoding="utf-8") as file:
+        file.write(text)
+    return "sent"
+'''
+
+
+def sending(effect):
+    name, asked = ask(SENDS, "str", "send_note('x')")
+    return (
+        calls((name, {**asked, "effect": effect}), step=0),
+        calls(("send_note", {"text": "once"}), step=1),
+        says("{{results[1].text}}"),
+        writes(SENDS),
+    )
+
+
+def started_marker(stage, effect, tmp_path):
+    """The number of the record that says: the call of the tool has begun."""
+    scene = stage(*sending(effect))
+    scene.home = tmp_path / "probe"
+    result = scene.do("Convert and save.")
+    with scene.open() as tw:
+        places = tw._parts.home.journal.places(result.run_id)
+    return next(
+        number
+        for number, (role, place) in enumerate(places, 1)
+        if (role, place.step, place.position) == ("tool", 2, "0.started")
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect", "says_yes", "ran"), [("none", None, True), ("writes", None, False), ("writes", True, True)]
+)
+def test_a_call_whose_end_is_unknown_runs_again_only_if_it_changes_nothing_or_a_person_says_so(
+    stage, tmp_path, effect, says_yes, ran
+):
+    at = started_marker(stage, effect, tmp_path)
+    scene = stage(*sending(effect))
+    run_id = killed_at(scene, at, "after")
+    asked = []
+
+    def approve(request):
+        asked.append(request.question.description)
+        return True
+
+    result = scene.do(resume=run_id, approve=approve if says_yes else None)
+    assert result.status == "complete", result.reason
+    assert ("sent" in result.output) == ran
+    assert ("may already have run" in result.output) == (not ran)
+    assert bool(asked) == (effect == "writes" and bool(says_yes))
+    if asked:
+        assert "may already have run" in asked[0]
+
+
+def test_a_run_is_in_one_process_at_a_time(stage):
+    scene = stage({**says("late"), "delay": 6})
+    code = DIES.replace("JournalBook.put = put", "")
+    process = subprocess.Popen([sys.executable, "-c", code, str(scene.home), scene.url, "0", ""], cwd=scene.home.parent)
+    try:
+        until = time.monotonic() + 20
+        while not scene.server.log and time.monotonic() < until:
+            time.sleep(0.05)
+        with scene.open() as tw:
+            (run,) = tw.runs()
+            with pytest.raises(UserError, match="under way in another process"):
+                tw.run(resume=run.id)
+    finally:
+        process.kill()
+        process.wait()
+    assert scene.server.log
+
+
+def test_a_run_that_nobody_knows_cannot_be_resumed(stage):
+    with pytest.raises(NotFoundError):
+        stage(says("x")).do(resume="20261125-000000-abcdef")
+
+
+def test_a_cancelled_run_keeps_its_trace_stops_its_box_and_can_go_on(stage):
+    pause = '    import time\n    time.sleep(4 if text == "kept" else 0)\n'
+    source = SAVE.replace('    with open("note', pause + '    with open("note')
+    scene = stage(
+        calls(ask(source, "str", "save('x')"), step=0),
+        calls(("save", {"text": "kept"}), step=1),
+        says("Saved."),
+        writes(source),
+    )
+    script = """
+import sys
+from toolwright import Toolwright
+from toolwright.settings import load
+home, url = sys.argv[1:3]
+with Toolwright("openai:scripted", base_url=url, home=home) as tw:
+    result = tw.run("Save it.")
+import json; print(json.dumps(result.to_json()))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(scene.home), scene.url],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=scene.home.parent,
+    )
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with scene.open() as tw:
+            runs = tw.runs()
+            if runs and [one for one in tw.events(runs[0].id) if one.kind == "tool-called"]:
+                break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    result = json.loads(said.strip().splitlines()[-1])
+    assert (result["status"], result["made"]) == ("cancelled", ["save@1"])
+    with scene.open() as tw:
+        assert tw.run_record(result["run_id"]).status == "cancelled"
+        assert tw.events(result["run_id"])[-1].kind == "result"
+    later = scene.do(resume=result["run_id"])
+    assert (later.status, later.made) == ("complete", ("save@1",))
+    assert [path.read_text() for path in later.files] == ["kept"]
