@@ -1,6 +1,7 @@
 """Every way in which a provider fails, over real HTTP: what is tried again, how often, and what is said at the end."""
 
 import asyncio
+import json
 import socket
 import time
 from email.utils import formatdate
@@ -93,6 +94,27 @@ def test_a_retry_after_beyond_the_limit_ends_at_once_and_says_so(talk):
     assert len(one.server.log) == 1
 
 
+def test_a_retry_after_just_beyond_the_limit_is_not_shortened_into_another_try(talk):
+    rules = RetrySettings(tries=3, longest_asked_s=1, total_s=1000)
+    one = talk({"fault": {"status": 429, "retry_after": 2}}, retry=rules)
+    with pytest.raises(ModelError, match="asks to wait 2 s, longer than 1 s"):
+        one.ask()
+    assert len(one.server.log) == 1
+
+
+def test_a_stream_that_ends_without_saying_why_was_cut(talk):
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    piece = {"index": 0, "delta": {"role": "assistant", "content": "half an ans"}, "finish_reason": None}
+    url, close = _serve(f"data: {json.dumps({**chunk, 'choices': [piece]})}\n\n", "text/event-stream")
+    try:
+        one = talk(GOOD, base_url=url, stream=True, retry=RetrySettings(tries=2, first_s=0.01))
+        with pytest.raises(ModelError, match="finish_reason"):
+            one.ask()
+        assert one.journal.records == {}
+    finally:
+        close()
+
+
 def test_an_answer_that_takes_too_long_is_asked_for_again(talk, stream):
     one = talk({"fault": "hang", "times": 1}, GOOD, timeout_s=0.4, stream=stream)
     assert one.ask().text == "well"
@@ -156,7 +178,6 @@ def test_a_cancelled_call_stops_at_once_and_its_worst_case_stays_debited(talk):
     async def cancelled():
         models = one.models()
         from conftest import SHAPE
-
         from toolwright.trace import Place
 
         asked = models.ask(role="generator", system="s", user="u", answer=SHAPE, place=Place("r"))
@@ -169,7 +190,7 @@ def test_a_cancelled_call_stops_at_once_and_its_worst_case_stays_debited(talk):
     assert [(entry.state, entry.cost) for entry in one.ledger.entries] == [("unknown", None)]
 
 
-def _serve(body):
+def _serve(body, media_type="application/json"):
     """A server that answers everything with *body*."""
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -178,7 +199,7 @@ def _serve(body):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", media_type)
             self.end_headers()
             self.wfile.write(body.encode())
 

@@ -44,14 +44,13 @@ class Budgeted(Link):
         try:
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
         except BaseException as error:
-            # Also on a cancel, where awaiting is no longer safe: hence no worker thread here.
             fault = fault_of(error, self._choice, self._how.timeout_s)
             if fault is not None and not fault.paid:
                 call.cost += Cost(calls=1)
-                self._ledger.settle(entry, Cost(calls=1), "failed")
+                await asyncio.to_thread(self._ledger.settle, entry, Cost(calls=1), "failed")
             else:
+                # It may have been charged, or was cancelled: the entry stays as it was born, unknown at its worst case.
                 call.cost += Cost(dollars=0.0 if is_free(self._choice) else None, calls=1)
-                self._ledger.settle(entry, None, "unknown")
             raise
         cost = cost_of(response, self._choice)
         call.cost += cost

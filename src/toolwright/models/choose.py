@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -118,6 +117,8 @@ def _ollama(env: Mapping[str, str]) -> ModelChoice | None:
 
 def _names(url: str, list_key: str, name_key: str, wait_s: float) -> list[str]:
     """The names in a list of models, or nothing when nobody answers there in time."""
+    import urllib.request
+
     proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
     headers = {}
     if list_key == "data" and os.environ.get("OPENAI_API_KEY"):
