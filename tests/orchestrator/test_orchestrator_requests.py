@@ -4,7 +4,7 @@ import asyncio
 import tomllib
 
 import pytest
-from conftest import CONVERT, CONVERT_ASKED, calls, says, writes
+from orchestrator_stage import CONVERT, CONVERT_ASKED, calls, says, writes
 
 from toolwright import ApprovalAnswer
 from toolwright.policy import policy_from

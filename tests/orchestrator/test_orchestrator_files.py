@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import calls, says, writes
+from orchestrator_stage import calls, says, writes
 
 SAVE = '''def save(text: str) -> str:
     """Save a text as a file."""

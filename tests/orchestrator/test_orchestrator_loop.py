@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import (
+from orchestrator_stage import (
     CONVERT,
     CONVERT_ASKED,
     RUN_ELSEWHERE,

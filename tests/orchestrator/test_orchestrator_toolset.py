@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from conftest import CONVERT, CONVERT_ASKED, results_in, tools_in, writes
+from orchestrator_stage import CONVERT, CONVERT_ASKED, results_in, tools_in, writes
 
 FIXED = ["search_tools", "request_new_tool", "run_tool"]
 

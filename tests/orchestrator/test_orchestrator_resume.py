@@ -7,8 +7,8 @@ import sys
 import time
 
 import pytest
-from conftest import CONVERT, CONVERT_ASKED, Heard, calls, says, writes
-from test_files import SAVE, ask
+from orchestrator_stage import CONVERT, CONVERT_ASKED, Heard, calls, says, writes
+from test_orchestrator_files import SAVE, ask
 
 from toolwright.errors import NotFoundError, UserError
 
