@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from toolwright.executor import Executor
 from toolwright.policy import Approval, Policy, Question
+from toolwright.powers import Limits
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.schema import tool_spec
 from toolwright.tool import Candidate, Contract, Verdict
@@ -54,9 +58,9 @@ class NoPackages:
 class Bench:
     """An executor and a validator over it."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, limits: Limits | None = None) -> None:
         self.answers = Answers()
-        self.executor = Executor(LinuxSandbox(), policy or Policy(), self.answers, NoPackages(), NoSecrets())
+        self.executor = Executor(LinuxSandbox(), policy or Policy(), self.answers, NoPackages(), NoSecrets(), limits)
         self.validator = Validator(self.executor)
 
     def candidate(self, source: str, **said: Any) -> Candidate:
@@ -73,7 +77,10 @@ class Bench:
 
     def prove(self, source: str, *, contract: dict[str, Any] | None = None, **said: Any) -> Verdict:
         candidate = self.candidate(source, **said)
-        return self.validator.validate(candidate, Contract(candidate.spec, **(contract or {})))
+        return self.verdict(candidate, **(contract or {}))
+
+    def verdict(self, candidate: Candidate, **contract: Any) -> Verdict:
+        return self.validator.validate(candidate, Contract(candidate.spec, **contract))
 
 
 def failing(verdict: Verdict) -> tuple[str, str]:
@@ -85,3 +92,30 @@ def failing(verdict: Verdict) -> tuple[str, str]:
 def can_open_a_way_out() -> bool:
     """Whether host grants can be held on this machine."""
     return LinuxSandbox().profile == "full" and os.name == "posix"
+
+
+@contextlib.contextmanager
+def rate_server(body: bytes = b"3.71") -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback: its address, and the paths that were asked for so far."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
