@@ -6,11 +6,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from toolwright.sandbox import Layer, plan
+from toolwright.sandbox import Layer, bundle, plan
 from toolwright.sandbox.landlock import abi
 from toolwright.sandbox.root import root
 
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _WAIT_S = 20
 _NAMES = (
     "user namespace",
@@ -38,8 +37,10 @@ def layers(profile: str, boxes: dict[str, str]) -> tuple[Layer, ...]:
 
 def _tried(name: str) -> Layer:
     try:
+        words, code = bundle.command(root().interpreter, "try", name, trial=True)
         ended = subprocess.run(
-            [root().interpreter, "-I", "-S", "-B", _LAUNCHER, "try", name],
+            words,
+            pass_fds=(code,),
             capture_output=True,
             text=True,
             timeout=_WAIT_S,

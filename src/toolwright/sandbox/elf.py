@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ def libraries(roots: Iterable[str], names: Iterable[str] = ()) -> tuple[str, ...
 
 
 def _find(
-    name: str, folders: tuple[str, ...], cache: dict[str, str], found: dict[str, str], waiting: list[str]
+    name: str, folders: tuple[str, ...], cache: dict[str, list[str]], found: dict[str, str], waiting: list[str]
 ) -> None:
     if name in found:
         return
@@ -45,9 +46,8 @@ def _find(
         places: Iterator[str] = iter((name,))
     else:
         beside = [f"{folder}/{name}" for folder in folders]
-        cached = [cache[name]] if name in cache else []
-        places = iter([*beside, *cached, *(f"{folder}/{name}" for folder in _FOLDERS)])
-    path = next((os.path.normpath(place) for place in places if os.path.isfile(place)), None)
+        places = iter([*beside, *cache.get(name, ()), *(f"{folder}/{name}" for folder in _FOLDERS)])
+    path = next((os.path.normpath(place) for place in places if _is_64(place)), None)
     if path is not None:
         found[name] = path
         waiting.append(path)
@@ -56,15 +56,14 @@ def _find(
 def _dynamic(path: str) -> tuple[list[str], tuple[str, ...]]:
     """The names that *path* needs and the folders where it wants them looked for; nothing for what is no ELF file."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-        return _read_dynamic(data, os.path.dirname(os.path.realpath(path)))
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _read_dynamic(data, os.path.dirname(os.path.realpath(path)))
     except (OSError, struct.error, ValueError):
         return [], ()
 
 
-def _read_dynamic(data: bytes, origin: str) -> tuple[list[str], tuple[str, ...]]:
-    if not data.startswith(_LITTLE_64):
+def _read_dynamic(data: mmap.mmap, origin: str) -> tuple[list[str], tuple[str, ...]]:
+    if data[: len(_LITTLE_64)] != _LITTLE_64:
         return [], ()
     start = struct.unpack_from("<Q", data, 32)[0]
     size, count = struct.unpack_from("<HH", data, 54)
@@ -80,7 +79,7 @@ def _read_dynamic(data: bytes, origin: str) -> tuple[list[str], tuple[str, ...]]
     base = next((offset + table - address for address, offset, length in segments if 0 <= table - address < length), 0)
 
     def text(at: int) -> str:
-        return data[base + at : data.index(b"\0", base + at)].decode("utf-8", "surrogateescape")
+        return data[base + at : data.find(b"\0", base + at)].decode("utf-8", "surrogateescape")
 
     needed = [text(value) for tag, value in entries if tag == _NEEDED]
     wanted = [text(value) for tag, value in entries if tag in (_RPATH, _RUNPATH)]
@@ -88,8 +87,8 @@ def _read_dynamic(data: bytes, origin: str) -> tuple[list[str], tuple[str, ...]]
     return needed, tuple(one.replace("${ORIGIN}", origin).replace("$ORIGIN", origin) for one in folders)
 
 
-def _read_cache() -> dict[str, str]:
-    """The loader's own table of names and paths, as far as it is for this machine's word size."""
+def _read_cache() -> dict[str, list[str]]:
+    """The loader's own table of names and paths."""
     try:
         with open(_CACHE, "rb") as file:
             data = file.read()
@@ -100,12 +99,11 @@ def _read_cache() -> dict[str, str]:
         return {}
     data = data[start:]
     (count,) = struct.unpack_from("<I", data, 20)
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for number in range(count):
         _, name_at, path_at = struct.unpack_from("<iII", data, 48 + number * 24)
         name, path = (data[at : data.index(b"\0", at)].decode("utf-8", "surrogateescape") for at in (name_at, path_at))
-        if name not in found and _is_64(path):
-            found[name] = path
+        found.setdefault(name, []).append(path)
     return found
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterable, Mapping
+import time
 
 from toolwright.sandbox import syscalls
 from toolwright.sandbox.syscalls import call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _OPEN_TREE_CLONE = 1
 _MOVE_MOUNT_F_EMPTY_PATH = 4
@@ -45,7 +48,8 @@ def _user_namespace(owner: Owner, guest: int) -> int:
         try:
             syscalls.unshare(syscalls.CLONE_NEWUSER)
             os.write(tell, b"x")
-            signal.pause()
+            while True:
+                time.sleep(60)
         finally:
             os._exit(0)
     try:
@@ -58,5 +62,5 @@ def _user_namespace(owner: Owner, guest: int) -> int:
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(told)
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, syscalls.SIGKILL)
         os.waitpid(child, 0)

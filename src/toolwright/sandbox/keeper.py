@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import select
 import signal
@@ -13,14 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from toolwright.powers import Limits
-from toolwright.sandbox import Ending, claims
+from toolwright.sandbox import Ending, bundle, claims
 from toolwright.sandbox.syscalls import call
 
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _BUILD_S = 20.0
 _FAREWELL_S = 1.0
 """How long a guest may take to leave after its last answer."""
@@ -61,6 +59,7 @@ class Keeper:
         self._closing = contextlib.ExitStack()
         self._pid = 0
         self._end: int | None = None
+        self._over = False
         self._killed: Ending | None = None
         self._arrived = bytearray()
         self._outgoing = memoryview(b"")
@@ -71,18 +70,19 @@ class Keeper:
             self._answers, answers = self._pipe(theirs, ours_writes=False)
             self._output, output = self._pipe(theirs, ours_writes=False)
             passed = (control.fileno(), items, answers)
+            words, code = bundle.command(interpreter, *map(str, passed))
             self._launcher = subprocess.Popen(
-                [interpreter, "-I", "-S", "-B", _LAUNCHER, *map(str, passed)],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env={},
                 cwd="/",
-                pass_fds=passed,
+                pass_fds=(*passed, code),
                 start_new_session=True,
             )
         self._closing.callback(self._bury)
-        self._control.send(json.dumps(plan).encode())
+        self._control.send(marshal.dumps(dict(plan)))
 
     def __enter__(self) -> Keeper:
         return self
@@ -131,7 +131,7 @@ class Keeper:
             raise LayerError(f"the launcher said nothing for {_BUILD_S:g} s") from None
         except ConnectionError:
             data, descriptors = b"", []
-        words = json.loads(data) if data else {}
+        words = marshal.loads(data) if data else {}
         if words.get("stage") != stage:
             self._drain_output()
             raise LayerError(words.get("why") or f"the launcher ended: {self.text()[-2000:] or 'no word'}")
@@ -141,7 +141,7 @@ class Keeper:
 
     def run(
         self,
-        source: Mapping[str, str],
+        source: Mapping[str, Any],
         items: list[bytes],
         cancel: threading.Event | None,
         watch: Callable[[], str] | None = None,
@@ -150,12 +150,12 @@ class Keeper:
 
         Raises LayerError if the guest could not lock itself in: then nothing of it ran.
         """
-        self._control.send(b'{"stage":"go"}')
+        self._control.send(marshal.dumps({"stage": "go"}))
         words, (self._end,) = self._hear("locked")
         self._pid = words["pid"]
         self._control.settimeout(None)
         started = time.monotonic()
-        self._send(json.dumps(source).encode())
+        self._send(marshal.dumps(dict(source)))
         self._turn(_LOAD_ITEM, self._limits.load_s)
         try:
             self._loop(items, cancel, watch)
@@ -328,13 +328,14 @@ class Keeper:
 
     def _ended(self, items: list[bytes]) -> None:
         try:
-            words = json.loads(self._control.recv(65536) or b"{}")
+            words = marshal.loads(self._control.recv(65536) or marshal.dumps({}))
         except ConnectionError:
             words = {}
         seen = self.seen
         if words.get("stage") != "ended":
             seen.ending, seen.detail = Ending.FAULT, "The launcher of the guest was ended from outside."
             return
+        self._over = True
         # Everything that the guest wrote is in the pipes by now.
         while self._killed is None and self._take_answers(items):
             if not select.select([self._answers], [], [], 0)[0]:
@@ -378,10 +379,8 @@ class Keeper:
         if self._launcher.poll() is None and self._end is not None:
             self._kill(Ending.FAULT, self.seen.detail)
         self._control.close()  # the launcher takes its guest along when the keeper is gone
-        try:
-            self._launcher.wait(0.5)
-        except subprocess.TimeoutExpired:
+        if not self._over:
             self._launcher.kill()
-            self._launcher.wait()
+        self._launcher.wait()
         if self._end is not None:
             os.close(self._end)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import ctypes
-import json
+import fcntl
+import marshal
 import os
 import select
-import signal
-import socket
+import struct
 import sys
-from typing import Any, NoReturn
 
 from toolwright.sandbox import guest, idmap, mounts, syscalls, wall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _NAMESPACES = (
     syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
@@ -22,21 +26,23 @@ _PLAN_CAP = 2**22
 
 
 class Control:
-    """The channel to the keeper: one JSON object a packet, with descriptors beside it."""
+    """The channel to the keeper: one marshalled dict a packet, with descriptors beside it."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
 
     def tell(self, descriptors: tuple[int, ...] = (), **words: Any) -> None:
         """Send *words*."""
-        socket.send_fds(self._socket, [json.dumps(words).encode()], list(descriptors))
+        beside = struct.pack(f"{len(descriptors)}i", *descriptors)
+        kind = (socket.SOL_SOCKET, socket.SCM_RIGHTS, beside)
+        self._socket.sendmsg([marshal.dumps(words)], [kind] if descriptors else [])
 
     def hear(self) -> Any:
         """The next packet; the process ends if the keeper has gone."""
         data = self._socket.recv(_PLAN_CAP)
         if not data:
             os._exit(1)
-        return json.loads(data)
+        return marshal.loads(data)
 
     def fileno(self) -> int:
         """For poll."""
@@ -45,7 +51,7 @@ class Control:
 
 def main(control_fd: int, items: int, answers: int) -> NoReturn:
     """Run one guest from birth to death."""
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
     control = Control(control_fd)
     plan = control.hear()
     try:
@@ -83,13 +89,11 @@ def _enclose(plan: dict[str, Any], proc: int) -> tuple[int, ...]:
 
 def loopback_listener() -> socket.socket:
     """A listening socket on the loopback of this network namespace, which has nothing else."""
-    import fcntl
-    import struct
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sH14x", b"lo", 0)
-        flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+    any_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    request = struct.pack("16sH14x", b"lo", 0)
+    flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket.fileno(), _SIOCGIFFLAGS, request))[1]
+    fcntl.ioctl(any_socket.fileno(), _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+    any_socket.close()
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)
@@ -113,7 +117,7 @@ def _run(control: Control, plan: dict[str, Any], proc: int, items: int, answers:
     waiting.register(end, select.POLLIN)
     waiting.register(control, 0)  # hang-up only: a keeper that is gone takes its guest along
     while end not in [ready for ready, _ in waiting.poll()]:
-        os.kill(born, signal.SIGKILL)
+        os.kill(born, syscalls.SIGKILL)
         waiting.unregister(control)
     _, status, used = os.wait4(born, 0)
     control.tell(stage="ended", status=status, cpu=used.ru_utime + used.ru_stime, peak=used.ru_maxrss * 1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import shutil
 import socket
@@ -16,9 +17,8 @@ from typing import Literal
 
 from toolwright.call import FileRef, Usage
 from toolwright.powers import Grant
-from toolwright.sandbox import Ending, Exit, Job, Layer, files, plan
+from toolwright.sandbox import Ending, Exit, Job, Layer, bundle, files, plan, root
 from toolwright.sandbox.keeper import Keeper, LayerError, Seen
-from toolwright.sandbox.root import root
 
 Profile = Literal["auto", "full", "landlock"]
 
@@ -116,7 +116,7 @@ def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event |
     full = profile == "full"
     with _private_folder(own, needed=not full) as private:
         made = plan.make(job, profile, own, private)
-        with Keeper(root().interpreter, made, job.limits) as keeper:
+        with Keeper(root.root().interpreter, made, job.limits) as keeper:
             handed = keeper.built()
             work = handed[0] if full else _open_folder(private)
             try:
@@ -133,8 +133,9 @@ def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event |
 def _serve(
     keeper: Keeper, job: Job, listeners: list[int], cancel: threading.Event | None, watch: _Watch | None
 ) -> tuple[Seen, tuple[str, ...]]:
-    source = {"source": job.source, "function": job.function}
-    items = [json.dumps(dict(arguments), ensure_ascii=False).encode() for arguments in job.arguments]
+    source = {"source": job.source, "function": job.function, "codec": bundle.codec()}
+    # By way of JSON, so that a guest gets what the wire would bring, whatever kind of mapping was handed in.
+    items = [marshal.dumps(json.loads(json.dumps(dict(arguments)))) for arguments in job.arguments]
     if not listeners:
         return keeper.run(source, items, cancel, watch), ()
     from toolwright.sandbox.egress import Egress

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from toolwright.sandbox import idmap
 from toolwright.sandbox import syscalls as sys
 from toolwright.sandbox.syscalls import mount, mount_setattr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 STAGING = "/proc"
 """Where the new root grows, in a mount namespace of its own: every machine has it, and nothing that is bound."""
@@ -76,10 +78,11 @@ def _graft(source: str, target: str, namespaces: Mapping[idmap.Owner, int], attr
 
 def _bind(source: str, target: str, namespaces: Mapping[idmap.Owner, int]) -> None:
     if namespaces:
-        # Where the file system cannot do it, the guest gets what anybody gets.
-        with contextlib.suppress(OSError):
+        try:
             idmap.bind(source, target, namespaces)
             return
+        except OSError:  # a file system that cannot do it: the guest gets what anybody gets
+            pass
     mount(source, target, flags=sys.MS_BIND | sys.MS_REC)
 
 
@@ -97,8 +100,7 @@ def _mount_point(source: str, target: str, owner: int | None = None) -> None:
         if owner is not None:
             os.chown(one, owner, owner)
     if not os.path.isdir(source):
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444))
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o444))
 
 
 def _enter(root: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
-from collections.abc import Iterable, Sequence
 
 from toolwright.sandbox.syscall_numbers import numbers
 from toolwright.sandbox.syscalls import MACHINE, PR_SET_SECCOMP, prctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 

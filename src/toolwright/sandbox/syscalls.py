@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+
+TYPE_CHECKING = False  # the launcher starts for every guest: what costs it a millisecond is imported for checks only
+if TYPE_CHECKING:
+    from typing import Any
 
 MACHINE = os.uname().machine
 
@@ -56,6 +59,8 @@ RESOLVE_NO_XDEV = 1
 RESOLVE_NO_MAGICLINKS = 2
 RESOLVE_NO_SYMLINKS = 4
 RESOLVE_BENEATH = 8
+
+SIGKILL = 9
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4

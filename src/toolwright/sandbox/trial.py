@@ -53,8 +53,8 @@ def _process_ids() -> None:
 def _network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as outside:
         _namespace(syscalls.CLONE_NEWNET)
-        with launch.loopback_listener() as inside:
-            socket.create_connection(inside.getsockname(), timeout=2).close()
+        inside = launch.loopback_listener()
+        socket.create_connection(inside.getsockname(), timeout=2).close()
         try:
             socket.create_connection(outside.getsockname(), timeout=2).close()
         except OSError:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from toolwright.sandbox import landlock, seccomp, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
 INSIDE_ID = 1000
 """Who a guest of a root keeper is to itself, inside its user namespace."""
@@ -62,7 +64,7 @@ def close_in(plan: Mapping[str, Any], proc: int) -> None:
     syscalls.drop_capabilities()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
     _limit(plan, idle)
     os.chdir(plan["work"])
     _surround(plan["environment"])
