@@ -92,7 +92,11 @@ def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> C
     if reply.truncated and not defines(body.source, spec.name):
         return Candidate(spec, "", grant=spec.grant, parent=parent, notes=_CUT_OFF)
     asked, problems = _declared(read.declared)
-    grant = _grant(spec, asked.grant, body.source) if "powers" in read.declared and not problems else spec.grant
+    grant = (
+        _grant(spec, asked.grant, body.source)
+        if read.declared.get("powers") is not None and not problems
+        else spec.grant
+    )
     notes = " ".join([*_said(read.declared.get("notes")), *body.changes, *problems])[:_LONGEST_NOTES]
     candidate = Candidate(spec, body.source, _packages(spec, asked, body), grant=grant, parent=parent, notes=notes)
     return candidate if _can_be_kept(candidate) else replace(candidate, packages=spec.packages, grant=spec.grant)
