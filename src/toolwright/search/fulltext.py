@@ -14,8 +14,8 @@ FIELDS = ("name", "description", "parameters", "requests")
 WEIGHTS = (3.0, 2.0, 0.5, 2.0)
 """What a hit in each of FIELDS is worth; measured on three public sets of tools and questions."""
 
-FLOOR = 0.06
-"""The least share of a query's telling words that a tool must hold; below it no tool fits."""
+FLOOR = 0.5
+"""The least evidence that a tool fits: weights of the words it shares with the query, by the root of their count."""
 
 
 class Retriever(Protocol):
@@ -43,7 +43,7 @@ class FtsRetriever:
     form = "fts5-1"
 
     def __init__(self, floor: float = FLOOR, weights: tuple[float, ...] = WEIGHTS) -> None:
-        self._floor = floor
+        self._floor, self._weights = floor, weights
         self._bm25 = "bm25(texts, 0.0, {})".format(", ".join(str(weight) for weight in weights))
         self._stems = Stems()
 
@@ -71,17 +71,23 @@ class FtsRetriever:
             return []
         any_of = " OR ".join(f'"{word}"' for word in asked)
         # Ranked first and joined to its texts after, which halves the time at ten thousand tools.
+        best = (
+            f"SELECT rowid AS key, {self._bm25} AS score FROM texts WHERE texts MATCH ? ORDER BY score, rowid LIMIT ?"
+        )
         rows = db.execute(
-            f"SELECT best.key, -best.score, {', '.join(FIELDS)} FROM "
-            f"(SELECT rowid AS key, {self._bm25} AS score FROM texts WHERE texts MATCH ? ORDER BY score LIMIT ?) "
-            "AS best JOIN texts ON texts.rowid = best.key ORDER BY best.score, best.key",
+            f"SELECT best.key, -best.score, {', '.join(FIELDS)} FROM ({best}) AS best "
+            "JOIN texts ON texts.rowid = best.key ORDER BY best.score, name, best.key",
             (f"shelf : {_shelf_term(shelf)} AND ({any_of})", limit),
         ).fetchall()
         stems = set(self._stems.of(asked))
-        return [(row[0], row[1]) for row in rows if self._share(stems, " ".join(row[2:])) >= self._floor]
+        return [(row[0], row[1]) for row in rows if self._evidence(stems, row[2:]) >= self._floor]
 
-    def _share(self, asked: set[str], text: str) -> float:
-        return len(asked & set(self._stems.of(text.split()))) / len(asked)
+    def _evidence(self, asked: set[str], texts: tuple[str, ...]) -> float:
+        worth: dict[str, float] = {}
+        for weight, text in zip(self._weights, texts, strict=True):
+            for stem in asked.intersection(self._stems.of(text.split())):
+                worth[stem] = max(weight, worth.get(stem, 0.0))
+        return float(sum(worth.values()) / len(asked) ** 0.5)
 
 
 def _shelf_term(shelf: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ _GENERAL_VERBS = """
     return tell whether given current latest
 """
 _ANY = "any"
+_DIGITS = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Likeness:
         return 0.5 * shared + 0.25 * named
 
     def _telling(self, text: str) -> set[str]:
-        return set(self._stems.of(telling_words(text))) - self._general
+        # 'sha256' and 'SHA-256', 'utf8' and 'UTF-8' are the same words.
+        return set(self._stems.of(telling_words(_DIGITS.sub(" ", text)))) - self._general
 
     def _within(self, name: str, stems: set[str]) -> float:
         named = self._telling(name)

@@ -56,8 +56,7 @@ def as_ours(error: sqlite3.Error, path: Path) -> ToolwrightError:
     text = str(error)
     if "readonly" in text or "unable to open" in text:
         return SettingsError(
-            f"{path} cannot be written ({text}): the home is open for reading only. "
-            "Choose another home with --home DIR or $TOOLWRIGHT_HOME."
+            f"{path} cannot be written ({text}). Choose another home with --home DIR or $TOOLWRIGHT_HOME."
         )
     return FaultError(f"{path}: {text}. Nothing was half-written.")
 

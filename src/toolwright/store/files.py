@@ -48,8 +48,7 @@ def as_ours(error: OSError, path: Path) -> ToolwrightError:
     """The error of this house for an error of the disk while writing at *path*: who must act, and how."""
     if error.errno in _READ_ONLY:
         return SettingsError(
-            f"{path} cannot be written ({error.strerror}): the home is open for reading only. "
-            "Choose another home with --home DIR or $TOOLWRIGHT_HOME."
+            f"{path} cannot be written ({error.strerror}). Choose another home with --home DIR or $TOOLWRIGHT_HOME."
         )
     return FaultError(f"{path} could not be written: {error.strerror or error}. Nothing was half-written.")
 

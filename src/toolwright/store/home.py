@@ -43,12 +43,11 @@ class Home:
         A folder that cannot be written opens for reading. SettingsError where it cannot be had, FaultError where the
         disk refuses or the file is broken.
         """
-        if not path.is_dir():
-            with writing(path):
-                make_folder(path, path)
         file = path / "home.db"
         try:
-            db = _connect(path, file)
+            with writing(path):
+                make_folder(path, path)
+                db = _connect(path, file)
         except sqlite3.Error as error:
             raise _as_ours(error, file) from error
         return cls(path, database.Database(db, file, _as_ours))

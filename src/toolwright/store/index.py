@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -188,12 +189,20 @@ def _insert(
     db: sqlite3.Connection, finder: Finder, namespace: str, name: str, entries: list[Entry], in_force: int | None
 ) -> None:
     for entry in entries:
-        cursor = db.execute(
-            "INSERT INTO versions (namespace, name, number, in_force, entry) VALUES (?, ?, ?, ?, ?)",
-            (namespace, name, entry.number, int(entry.number == in_force), entry_to_json(entry)),
+        key = _key(namespace, name, entry.number)
+        stands = entry.number == in_force
+        db.execute(
+            "INSERT INTO versions (id, namespace, name, number, in_force, entry) VALUES (?, ?, ?, ?, ?, ?)",
+            (key, namespace, name, entry.number, int(stands), entry_to_json(entry)),
         )
-        if entry.number == in_force and cursor.lastrowid is not None:
-            finder.put(db, cursor.lastrowid, namespace, _texts(entry))
+        if stands:
+            finder.put(db, key, namespace, _texts(entry))
+
+
+def _key(namespace: str, name: str, number: int) -> int:
+    # Not a count: equally good matches are ordered by it, and an index made anew must answer as the old one did.
+    digest = hashlib.sha256(f"{namespace}/{name}@{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _texts(entry: Entry) -> dict[str, str]:

@@ -6,14 +6,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from toolwright.errors import FaultError, NotFoundError, RefusedError, SpecError
 from toolwright.store import Change, Draft, Entry, Placed, Slot, Stored, database, records
-from toolwright.store.files import LOCAL, PATIENCE_S, Busy, locked, make_folder, shelf_of, tool_folder, writing
+from toolwright.store.files import LOCAL, PATIENCE_S, locked, make_folder, shelf_of, tool_folder, writing
 from toolwright.store.index import Finder, Index, IndexLost, Shelved
 
 T = TypeVar("T")
@@ -29,9 +29,8 @@ class LocalStore:
     def __init__(self, home: Path, finder: Finder) -> None:
         self._home, self._finder = home, finder
         self._swap = threading.Lock()
-        if not home.is_dir():
-            with writing(home):
-                make_folder(home, home)
+        with writing(home):
+            make_folder(home, home)
         self._readonly = not os.access(home, os.W_OK)
         self._index = self._first()
 
@@ -130,8 +129,8 @@ class LocalStore:
         return self._ask(lambda index: index.find(namespace, query, limit))
 
     def rebuild(self) -> int:
-        """See `Store.rebuild`."""
-        with self._lock():
+        """See `Store.rebuild`; where the home may only be read, the new index is in memory."""
+        with nullcontext() if self._readonly else self._lock():
             return self._anew()
 
     def close(self) -> None:
@@ -208,7 +207,8 @@ class LocalStore:
             index = Index.open(self._home / "index.db", self._finder)
             if index.pending():
                 self._index = index
-                with suppress(Busy), self._alone(patience_s=0):
+                # A living writer's mark is its own; on a full disk the mark waits, and what stands is still read.
+                with suppress(FaultError), self._alone(patience_s=0):
                     pass
                 return self._index
             return index

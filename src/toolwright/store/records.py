@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from toolwright.errors import FaultError, NotFoundError
+from toolwright.errors import EditedError, NotFoundError
 from toolwright.powers import Grant, least_effect
 from toolwright.store import Change, Draft, Entry, Stored
 from toolwright.store.files import TEMP, sync_folder, write_new, write_over
@@ -44,7 +44,7 @@ def highest(folder: Path) -> int:
 
 
 def read(folder: Path, number: int) -> Stored:
-    """The version *number* as its files hold it. NotFoundError; FaultError for a record that cannot be read."""
+    """The version *number* as its files hold it. NotFoundError; EditedError for a record that cannot be read."""
     record = read_record(folder, number)
     try:
         text = (folder / f"{number}.py").read_bytes().decode("utf-8", "surrogateescape")
@@ -61,18 +61,18 @@ def read_record(folder: Path, number: int) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotFoundError(f"{folder.name}@{number} is not there.") from None
     except (ValueError, RecursionError) as error:
-        raise FaultError(f"{path} cannot be read: {error}. {_CURE}") from None
+        raise EditedError(f"{path} cannot be read: {error}. {_CURE}") from None
     if not isinstance(record, dict):
-        raise FaultError(f"{path} is not the record of a tool. {_CURE}")
+        raise EditedError(f"{path} is not the record of a tool. {_CURE}")
     return record
 
 
 def entry_in(record: Mapping[str, Any], folder: Path, number: int) -> Entry:
-    """The entry that *record* makes; a FaultError names the file if it is not the record of a tool."""
+    """The entry that *record* makes; a EditedError names the file if it is not the record of a tool."""
     try:
         return entry_of(record, number)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise FaultError(f"{folder / f'{number}.json'} is not the record of a tool: {error!r}. {_CURE}") from None
+        raise EditedError(f"{folder / f'{number}.json'} is not the record of a tool: {error!r}. {_CURE}") from None
 
 
 def entry_of(record: Mapping[str, Any], number: int) -> Entry:
@@ -116,7 +116,7 @@ def readable(folder: Path) -> dict[int, dict[str, Any]]:
     """The records of the whole versions in *folder* by number, without those that cannot be read."""
     found = {}
     for number in versions(folder):
-        with suppress(FaultError, NotFoundError):
+        with suppress(EditedError, NotFoundError):
             record = read_record(folder, number)
             entry_in(record, folder, number)
             found[number] = record
@@ -158,20 +158,22 @@ def _as_bytes(record: Mapping[str, Any]) -> bytes:
 
 def sweep(folder: Path) -> None:
     """Remove what an unfinished write left in *folder*; a number that had its name already stays spent."""
-    swept = False
-    with suppress(FileNotFoundError, NotADirectoryError):
-        for item in list(os.scandir(folder)):
-            if item.name.startswith(TEMP):
-                os.unlink(item.path)
-                swept = True
+    try:
+        items = [item.name for item in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not items:
+        folder.rmdir()
+        return
+    unfinished = [item for item in items if item.startswith(TEMP)]
+    for item in unfinished:
+        (folder / item).unlink()
     found = numbers(folder)
-    for number in found["py"] - found["json"]:
+    orphans = found["py"] - found["json"]
+    for number in orphans:
         os.rename(folder / f"{number}.py", folder / f"{number}.void")
-        swept = True
-    if swept:
+    if unfinished or orphans:
         sync_folder(folder)
-    with suppress(OSError):
-        folder.rmdir()  # only when nothing is left in it
 
 
 def entries_in(folder: Path, found: Mapping[int, Mapping[str, Any]]) -> list[Entry]:
@@ -186,7 +188,7 @@ def replaced_by(found: Mapping[int, Mapping[str, Any]], number: int | None) -> C
 
 
 def read_whole(folder: Path, number: int) -> dict[str, Any]:
-    """`read_record`, with a FaultError for one whose entry does not fit."""
+    """`read_record`, with a EditedError for one whose entry does not fit."""
     record = read_record(folder, number)
     entry_in(record, folder, number)
     return record
