@@ -53,6 +53,8 @@ def close_in(plan: Mapping[str, Any], proc: int) -> None:
     idle = _address_space(proc)
     folders = {} if full or plan["owner"] is None else _opened(plan["imports"])
     rules = landlock.ruleset(_rules(plan), plan["port"]) if landlock.abi() else -1
+    if rules < 0 and not full:
+        raise OSError("this kernel has no Landlock, or it is switched off")
     if plan["owner"] is not None:
         _become(plan["owner"])
     if full and plan["owner"] is not None:

@@ -1,0 +1,128 @@
+"""A host grant opens one way out of a box: to that host, through the proxy, and nowhere else."""
+
+import http.server
+import json
+import os
+import sys
+import threading
+
+import pytest
+from attack_world import World
+from attacks import Attack
+
+from toolwright.powers import Grant
+from toolwright.sandbox import Ending, Job, claims
+from toolwright.sandbox.linux import LinuxSandbox
+
+_SOURCE = """
+import socket, urllib.request
+
+def attack(granted=0, other=0, **it):
+    other = other or it["port"]
+    said = []
+    if granted:
+        with urllib.request.urlopen(f"http://127.0.0.1:{granted}/", timeout=3) as answer:
+            said.append(answer.read().decode())
+    for address in ("127.0.0.1", "127.0.0.2", "0.0.0.0"):
+        try:
+            socket.create_connection((address, other), timeout=2).close()
+            said.append("connected")
+        except OSError:
+            pass
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{other}/", timeout=3) as answer:
+            said.append("fetched")
+    except Exception as error:
+        said.append(str(getattr(error, "code", "failed")))
+    import os
+    proxy = os.environ.get("HTTP_PROXY", "").rpartition(":")[2]
+    if proxy:
+        with socket.create_connection(("127.0.0.1", int(proxy)), timeout=2) as link:
+            link.sendall(f"CONNECT 127.0.0.1:{other} HTTP/1.1\\r\\nHost: 127.0.0.1:{granted}\\r\\n\\r\\n".encode())
+            said.append(link.recv(100).decode().split()[1])
+    return said
+"""
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def page():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def box():
+    made = LinuxSandbox()
+    if made.profile != "full":
+        pytest.skip("host grants need a box with a network namespace")
+    return made
+
+
+def test_the_granted_host_is_reached_and_another_is_not(box, page):
+    with World() as world:
+        arguments = {"granted": page, "other": world.port}
+        ended = box.run(Job(_SOURCE, "attack", (arguments,), grant=Grant(hosts=(f"127.0.0.1:{page}",))))
+        assert ended.ending is Ending.EXITED, ended
+        claim = claims.parse(ended.claims[0], 0)
+        assert claim.value == ["hello", "403", "403"], claim
+        assert world.hits == 0
+        assert [line.split()[0] for line in ended.egress] == ["allowed", "refused", "refused"]
+
+
+def test_the_other_host_is_reached_without_the_wall():
+    with World() as world:
+        seen = world.bare(Attack("another host", _SOURCE, lambda seen: seen.hits > 0), sys.executable)
+        assert seen.hits > 0
+        assert "connected" in json.dumps(seen.value)
+
+
+def test_without_a_grant_there_is_no_proxy(box):
+    source = "import os\ndef tool():\n    return sorted(name for name in os.environ if 'proxy' in name.lower())\n"
+    ended = box.run(Job(source, "tool", ({},)))
+    assert claims.parse(ended.claims[0], 0).value == []
+
+
+def test_several_boxes_have_ways_out_of_their_own(box, page):
+    source = (
+        "import urllib.request\ndef tool(port: int) -> str:\n"
+        "    with urllib.request.urlopen(f'http://127.0.0.1:{port}/', timeout=5) as answer:\n"
+        "        return answer.read().decode()\n"
+    )
+    got = []
+
+    def one():
+        ended = box.run(Job(source, "tool", ({"port": page},) * 3, grant=Grant(hosts=(f"127.0.0.1:{page}",))))
+        got.append([claims.parse(raw, item).value for item, raw in enumerate(ended.claims)])
+
+    threads = [threading.Thread(target=one) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [["hello"] * 3] * 3
+
+
+def test_descriptors_of_the_keeper_are_given_back(box, page):
+    source = "def tool():\n    return 1\n"
+    job = Job(source, "tool", ({},), grant=Grant(hosts=(f"127.0.0.1:{page}",)))
+    box.run(job)
+    before = sorted(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        box.run(job)
+        box.run(Job(source, "tool", ({},)))
+        box.run(Job("import no_such", "tool", ({},)))
+    assert sorted(os.listdir("/proc/self/fd")) == before

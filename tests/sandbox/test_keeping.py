@@ -1,0 +1,158 @@
+"""Who keeps the keeper: nothing outlives its host, the fallback is found, a machine without a wall runs nothing."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from toolwright.powers import Grant
+from toolwright.sandbox import Ending, Job
+from toolwright.sandbox.linux import LinuxSandbox
+
+SOURCES = str(pathlib.Path(__file__).parent.parent.parent / "src")
+
+_HOST = """
+import sys
+from toolwright.powers import Limits
+from toolwright.sandbox import Job
+from toolwright.sandbox.linux import LinuxSandbox
+box = LinuxSandbox(sys.argv[1])
+print(box.profile, flush=True)
+source = "import time\\ndef tool():\\n    print('here', flush=True)\\n    time.sleep(60)\\n"
+box.run(Job(source, "tool", ({},), limits=Limits(wall_s=60, cpu_s=60)))
+"""
+
+# A nested user namespace in which no further one can be made, as on a host that forbids them.
+_NESTED = """
+import json, os, sys
+from toolwright.sandbox import syscalls, wall
+proc = os.open("/proc", os.O_PATH)
+ids = os.getuid(), os.getgid()
+syscalls.unshare(syscalls.CLONE_NEWUSER)
+wall.map_ids(proc, (1000, 1000), ids)
+with open("/proc/sys/user/max_user_namespaces", "w") as file:
+    file.write("0")
+syscalls.drop_capabilities()
+if "no-landlock" in sys.argv:
+    import struct
+    from toolwright.sandbox import seccomp
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, 444), (6, 0, 0, 0x00050026), (6, 0, 0, 0x7FFF0000)]
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.install(b"".join(struct.pack("=HBBI", *one) for one in code))
+from toolwright.powers import Grant
+from toolwright.sandbox import Job
+from toolwright.sandbox.linux import LinuxSandbox
+box = LinuxSandbox()
+source = "def tool(n: int) -> int:\\n    open('left', 'w').write('x')\\n    return n + 1\\n"
+first = box.run(Job(source, "tool", ({"n": 1},)))
+host = box.run(Job(source, "tool", ({"n": 1},), grant=Grant(hosts=("127.0.0.1:80",))))
+print(json.dumps({
+    "profile": box.profile,
+    "first": [first.ending, first.detail, [one.decode() for one in first.claims]],
+    "host": [host.ending, host.detail],
+    "why_not": box.why_not(Grant(hosts=("127.0.0.1:80",))),
+    "layers": {one.name: [one.holds, one.cure] for one in box.layers()},
+}))
+"""
+
+
+def nested(*words):
+    done = subprocess.run(
+        [sys.executable, "-c", _NESTED, *words],
+        env={"PYTHONPATH": SOURCES, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"this machine allows no user namespace to nest in: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def children_of(pid):
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = pathlib.Path("/proc", entry, "stat").read_text()
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == pid:
+                found += [int(entry), *children_of(int(entry))]
+    return found
+
+
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("profile", ["full", "landlock"])
+@pytest.mark.parametrize("which", ["host", "launcher"])
+def test_nothing_outlives_a_killed_host_or_launcher(profile, which):
+    host = subprocess.Popen(
+        [sys.executable, "-c", _HOST, profile], env={"PYTHONPATH": SOURCES}, stdout=subprocess.PIPE, text=True
+    )
+    if host.stdout.readline().strip() == "none":
+        pytest.skip(f"this machine gives no {profile} box")
+    deadline = time.monotonic() + 10
+    while len(family := children_of(host.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    launcher, guest = family
+    os.kill(host.pid if which == "host" else launcher, signal.SIGKILL)
+    while is_alive(guest) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_alive(guest)
+    host.kill()
+    host.wait()
+    host.stdout.close()
+    time.sleep(0.1)
+    assert not is_alive(launcher)
+
+
+def test_without_user_namespaces_landlock_takes_over_and_host_grants_are_refused():
+    said = nested()
+    assert said["profile"] == "landlock"
+    assert said["first"][0] == "exited"
+    assert json.loads(said["first"][2][0])["value"] == 2
+    assert said["host"][0] == "denied"
+    assert "127.0.0.1:80 cannot be granted here" in said["host"][1]
+    assert said["why_not"] == said["host"][1]
+    assert said["layers"]["user namespace"] == [False, "sudo sysctl -w user.max_user_namespaces=15000"]
+    assert said["layers"]["landlock"][0]
+    assert said["layers"]["box landlock"][0]
+    assert not said["layers"]["box full"][0]
+
+
+def test_where_no_wall_can_be_had_nothing_runs_and_the_way_out_is_named():
+    said = nested("no-landlock")
+    assert said["profile"] == "none"
+    assert said["first"][0] == "denied"
+    assert "toolwright doctor" in said["first"][1]
+    assert said["first"][2] == []
+    assert not said["layers"]["landlock"][0]
+
+
+def test_a_wanted_profile_is_not_replaced_by_another(monkeypatch):
+    box = LinuxSandbox("landlock")
+    if box.profile == "none":
+        pytest.skip("this machine has no Landlock")
+    ended = box.run(Job("def tool():\n    return 1\n", "tool", ({},), grant=Grant(hosts=("example.com",))))
+    assert (box.profile, ended.ending) == ("landlock", Ending.DENIED)
+
+
+def test_the_doctor_tries_every_layer():
+    box = LinuxSandbox()
+    layers = {layer.name: layer for layer in box.layers()}
+    assert {"user namespace", "mount namespace", "landlock", "seccomp", "box full", "box landlock"} <= set(layers)
+    assert all(layer.detail for layer in layers.values())
+    if box.profile == "full":
+        assert layers["box full"].holds
