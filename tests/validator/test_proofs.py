@@ -149,6 +149,38 @@ def test_a_value_shown_with_a_random_tool_decides_nothing(bench: Bench) -> None:
     assert bench.prove(DOUBLE, example="f(4) == 9", deterministic=False).passed
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "with open(path) as handle:\n        return len(handle.readlines())",
+        "import os\n    if not os.path.exists(path):\n        raise ValueError(f'File not found: {path}')\n    return 1",
+    ],
+)
+def test_an_example_whose_file_only_a_run_has_is_untested_and_no_failure(bench: Bench, body: str) -> None:
+    source = f'def f(path: str) -> int:\n    """Count the lines of a file."""\n    {body}\n'
+    verdict = bench.prove(source, input_params="path: str", example="f('sales.csv') == 12")
+    assert verdict.passed, failing(verdict)
+    assert any("the file is not there yet" in one for one in verdict.untested)
+
+
+def test_a_look_up_that_finds_nothing_is_no_missing_file(bench: Bench) -> None:
+    source = 'def f(name: str) -> str:\n    """D."""\n    raise KeyError(f"{name} not found")\n'
+    said = {"input_params": "name: str", "return_type": "str"}
+    assert failing(bench.prove(source, example="f('France') == 'Paris'", **said))[0] == "examples"
+
+
+def test_infinity_on_a_strange_input_is_a_note(bench: Bench) -> None:
+    source = 'def f(x: int) -> float:\n    """D."""\n    return 1 / x if x > 3 else float("inf")\n'
+    verdict = bench.prove(source, example="f(4) == 0.25", return_type="float")
+    assert verdict.passed
+    assert any("no JSON number" in note for note in contract_check(verdict).notes)
+
+
+def test_what_is_not_written_yet_does_not_pass_for_lack_of_an_example(bench: Bench) -> None:
+    source = 'def f(x: int) -> int:\n    """D."""\n    raise NotImplementedError(x)\n'
+    assert "raises NotImplementedError" in failing(bench.prove(source))[1]
+
+
 def test_a_stateful_tool_meets_each_example_in_a_fresh_guest(bench: Bench) -> None:
     source = 'COUNT = []\n\n\ndef f(x: int) -> int:\n    """D."""\n    COUNT.append(x)\n    return len(COUNT)\n'
     assert bench.prove(source, example="f(1) == 1\nf(2) == 1", stateful=True).passed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,9 @@ _BATCHES = (slice(0, 5), slice(5, 15), slice(15, None))
 """A guest each: small at first, since code that hangs on one input mostly hangs on more."""
 _MUCH_MEMORY = 56 * 2**20
 """Nine tenths of the strictest memory limit."""
-_BROKEN = frozenset({"NameError", "NotImplementedError", "ImportError", "ModuleNotFoundError", "SyntaxError"})
+_BROKEN = frozenset({"NameError", "ImportError", "ModuleNotFoundError"})
 """Errors that say that the code is not finished, whatever the input was."""
+_NOT_FINITE = "which is no JSON number"
 _UNCLEAR = frozenset({"AttributeError", "RecursionError", "UnboundLocalError", "AssertionError", "StopIteration"})
 """Errors by accident rather than by intent: told, not held against it on a strange input."""
 
@@ -37,8 +39,10 @@ class _Tally:
     answered: list[tuple[Mapping[str, Any], Outcome]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    raised: int = 0
+    raised: Counter[str] = field(default_factory=Counter)
     over_limits: int = 0
+    stuck: list[str] = field(default_factory=list)
+    """Inputs within the examples' size that went over a limit."""
     ran: int = 0
 
 
@@ -59,8 +63,8 @@ def check_contract(trial: Trial, contract: Contract) -> Found:
             break
     _judge_whole(tally, candidate)
     if tally.over_limits:
-        tally.notes.append(f"{tally.over_limits} inputs beyond the examples' size went over a limit.")
-    evidence = {"inputs": tally.ran, "answered": len(tally.answered), "raised": tally.raised}
+        tally.notes.append(f"{tally.over_limits} inputs went over a limit, {len(tally.stuck)} of the examples' size.")
+    evidence = {"inputs": tally.ran, "answered": len(tally.answered), "raised": tally.raised.total()}
     untested = _untested(tally, candidate)
     if tally.problems:
         return Found(False, "\n".join(tally.problems[:6]), tuple(tally.notes), evidence, untested=untested)
@@ -88,13 +92,16 @@ def _count(
         # Beyond the size of the examples it is a limit's business; within it, the tool's.
         tally.over_limits += 1
         if not candidate.grant and any(_within(arguments, one) for one in shown):
-            tally.problems.append(f"{text} {said(outcome)}")
+            tally.stuck.append(f"{text} {said(outcome)}")
     elif outcome.status is Status.RAISED:
-        tally.raised += 1
+        tally.raised[outcome.reason] += 1
         if outcome.reason in _BROKEN and not candidate.grant:
             tally.problems.append(f"{text} {said(outcome)}")
         elif outcome.reason in _UNCLEAR and len(tally.notes) < 5:
             tally.notes.append(f"{text} {said(outcome)} A ValueError that says what is wrong would be clearer.")
+    elif outcome.status is Status.BAD_VALUE and _NOT_FINITE in outcome.detail:
+        # Of the right type all the same: a call that meets it is told so, and the shown examples were better.
+        tally.notes.append(f"{text} {said(outcome)}")
     elif outcome.status is Status.BAD_VALUE:
         tally.problems.append(f"{text} {said(outcome)}")
     elif outcome.status is Status.KILLED:
@@ -127,7 +134,11 @@ def _within(value: Any, shown: Any) -> bool:
 
 
 def _judge_whole(tally: _Tally, candidate: Candidate) -> None:
-    """Code that reads none of its parameters and always says the same does not do what was asked."""
+    """What only all inputs together show: code that hangs, that is not written, or that does not read its input."""
+    if len(tally.stuck) >= _TIMEOUTS:  # one odd input may lead a right function astray
+        tally.problems += tally.stuck
+    if tally.raised["NotImplementedError"] == tally.ran and not candidate.spec.examples:
+        tally.problems.append(f"{candidate.spec.name} raises NotImplementedError for every input; write it.")
     if tally.problems or not uses_no_parameter(candidate.source, candidate.spec.name):
         return
     values = [outcome.value for _, outcome in tally.answered]

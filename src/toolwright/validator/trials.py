@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from toolwright.powers import NO_POWERS
 from toolwright.tool import Candidate, Example
 
 _SHOWN = 300
+_NOT_THERE = re.compile(r"(?i)no such file|not found|n[o']t exist|not a file|cannot (?:find|open|read)")
+_FILE_NAME = re.compile(r"[\w .()/-]*\w\.[A-Za-z][A-Za-z0-9]{0,7}")
 NOT_THE_TOOLS = frozenset({Status.FAULT, Status.CANCELLED})
 """Statuses that say nothing about the candidate: the whole verdict waits."""
 
@@ -110,12 +113,14 @@ def examples(trial: Trial, first_time: Callable[[str], bool]) -> Found:
         text = call_text(candidate, example.arguments)
         if outcome.status is Status.DENIED:
             untested.append(f"{text}: {outcome.detail}")
+        elif lacks_a_file(outcome, example.arguments):
+            untested.append(f"{text}: the file is not there yet ({shortened_text(outcome.detail)})")
         elif not outcome.ok:
             problems.append(f"{text} {said(outcome)}")
         elif differs(example, outcome, candidate):
             message = f"{text} should give {shortened(example.expected)}, but gave {shortened(outcome.value)}."
             (problems if candidate.spec.deterministic else notes).append(message)
-    ran = len(live) - sum(one.status is Status.DENIED for one in outcomes)
+    ran = len(shown) - len(untested)
     passed = False if problems else True if ran else None
     evidence = {"shown": len(shown), "ran": ran}
     return Found(passed, "\n".join(problems), tuple(notes), evidence, untested=tuple(untested))
@@ -130,6 +135,27 @@ def _why_not_live(candidate: Candidate, example: Example, first_time: Callable[[
     if not first_time(json.dumps(dict(example.arguments), sort_keys=True)):
         return "it has run once under this approval, and an approval covers one."
     return ""
+
+
+def lacks_a_file(outcome: Outcome, arguments: Mapping[str, Any]) -> bool:
+    """Whether an argument names a file of the work folder that only a run will put there, and that was the trouble."""
+    if outcome.status is not Status.RAISED:
+        return False
+    named = [text for text in _texts(arguments) if text in outcome.detail and not text.startswith("/")]
+    if outcome.reason == "FileNotFoundError":
+        return bool(named)
+    return _NOT_THERE.search(outcome.detail) is not None and any(_FILE_NAME.fullmatch(text) for text in named)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
 
 
 def differs(example: Example, outcome: Outcome, candidate: Candidate) -> bool:
