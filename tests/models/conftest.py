@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -108,3 +109,31 @@ def talk():
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def serve_body():
+    """`serve_body(text, media_type)` gives the base URL of a server that answers every POST with that."""
+    servers = []
+
+    def start(body, media_type="application/json"):
+        class Answer(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Type", media_type)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_):
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Answer)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/v1"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

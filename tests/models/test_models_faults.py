@@ -102,17 +102,14 @@ def test_a_retry_after_just_beyond_the_limit_is_not_shortened_into_another_try(t
     assert len(one.server.log) == 1
 
 
-def test_a_stream_that_ends_without_saying_why_was_cut(talk):
+def test_a_stream_that_ends_without_saying_why_was_cut(talk, serve_body):
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     piece = {"index": 0, "delta": {"role": "assistant", "content": "half an ans"}, "finish_reason": None}
-    url, close = _serve(f"data: {json.dumps({**chunk, 'choices': [piece]})}\n\n", "text/event-stream")
-    try:
-        one = talk(GOOD, base_url=url, stream=True, retry=RetrySettings(tries=2, first_s=0.01))
-        with pytest.raises(ModelError, match="finish_reason"):
-            one.ask()
-        assert one.journal.records == {}
-    finally:
-        close()
+    url = serve_body(f"data: {json.dumps({**chunk, 'choices': [piece]})}\n\n", "text/event-stream")
+    one = talk(GOOD, base_url=url, stream=True, retry=RetrySettings(tries=2, first_s=0.01))
+    with pytest.raises(ModelError, match="finish_reason"):
+        one.ask()
+    assert one.journal.records == {}
 
 
 def test_an_answer_that_takes_too_long_is_asked_for_again(talk, stream):
@@ -146,14 +143,10 @@ def test_an_examiner_that_the_endpoint_does_not_know_costs_two_tries_at_most(tal
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "null", "{}", '{"choices": []}', '{"choices": null}', "", "<html>"])
-def test_an_answer_of_another_form_is_a_fault_and_no_crash(talk, body):
-    url, close = _serve(body)
-    try:
-        one = talk(GOOD, base_url=url, retry=RetrySettings(tries=2, first_s=0.01))
-        with pytest.raises(ModelError, match="cannot be read"):
-            one.ask()
-    finally:
-        close()
+def test_an_answer_of_another_form_is_a_fault_and_no_crash(talk, serve_body, body):
+    one = talk(GOOD, base_url=serve_body(body), retry=RetrySettings(tries=2, first_s=0.01))
+    with pytest.raises(ModelError, match="cannot be read"):
+        one.ask()
 
 
 def test_waits_grow_and_are_bounded():
@@ -188,24 +181,3 @@ def test_a_cancelled_call_stops_at_once_and_its_worst_case_stays_debited(talk):
     asyncio.run(cancelled())
     assert len(one.server.log) == 1
     assert [(entry.state, entry.cost) for entry in one.ledger.entries] == [("unknown", None)]
-
-
-def _serve(body, media_type="application/json"):
-    """A server that answers everything with *body*."""
-    import threading
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Type", media_type)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}/v1", lambda: (server.shutdown(), server.server_close())

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from conftest import QUICK, SHAPE, MemoryJournal, MemoryLedger
 
+from conftest import QUICK, SHAPE, MemoryJournal, MemoryLedger
 from toolwright.models import ModelSettings
 from toolwright.models.models import Models
 from toolwright.models.script import load_script
@@ -25,7 +25,7 @@ TURNS = [
         "times": 1,
         "plain": True,
     },
-    {"when": {"role": "examiner"}, "fault": "empty"},
+    {"when": {"role": "examiner"}, "json": {"examples": [{"arguments": {"a": "x\ny"}, "expected": 1}]}},
     {
         "when": {"role": "orchestrator", "step": 0},
         "text": "well",
@@ -96,6 +96,28 @@ def test_a_record_is_whole_after_each_answer_and_made_to_be_read(recorded):
     text = path.read_text("utf-8")
     assert "      source: |" in text
     assert "last_user: question 0" in text
+    assert "  json:\n    examples:" in text
+
+
+def test_an_empty_answer_and_one_of_odd_json_are_given_again(tmp_path):
+    for number, text in enumerate(["", '{"a":1}', "[1]", "null", "12"]):
+        path = tmp_path / f"{number}.yaml"
+        with ScriptedServer({"turns": [{"text": text}]}) as url:
+            first = one_question(url, path)
+        with ScriptedServer(path) as url:
+            assert one_question(url) == first
+
+
+def one_question(url, record=None):
+    async def run():
+        models = Models({"orchestrator": ModelSettings("m", url)}, MemoryJournal(), MemoryLedger(), record=record)
+        reply = await models.ask(
+            role="generator", system="[toolwright:generator]", user="u", answer=SHAPE, place=Place("r")
+        )
+        await models.aclose()
+        return reply.text, reply.data
+
+    return asyncio.run(run())
 
 
 def test_a_key_in_an_answer_is_masked_in_the_record(tmp_path, monkeypatch):

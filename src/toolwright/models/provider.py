@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx2
 from openai.types import chat
+from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.exceptions import UserError as LibraryUserError
+from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.profiles.openai import OpenAIModelProfile
@@ -21,6 +23,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from toolwright.errors import UserError
 from toolwright.models.address import is_loopback
+from toolwright.models.lenient import completed
 from toolwright.models.table import OLLAMA_ADDRESS, key_variable, row_of
 from toolwright.models.values import ModelChoice
 
@@ -40,11 +43,16 @@ class _TolerantStream(OpenAIStreamedResponse):
 class TolerantChatModel(OpenAIChatModel):
     """Chat completions as other people's servers send them: ids left out, arguments as objects, a price in `usage`."""
 
-    def _validate_completion(self, response: chat.ChatCompletion) -> Any:
-        for choice in response.choices or []:
-            for call in getattr(choice.message, "tool_calls", None) or []:
-                _complete(call)
-        return super()._validate_completion(response)
+    def _process_response(self, response: chat.ChatCompletion | str, **how: Any) -> ModelResponse:
+        try:
+            # The client hands on what it got: usually a loosely built object, but text, a list or nothing as well.
+            body: Any = json.loads(response) if isinstance(response, str) else response
+            if isinstance(response, chat.ChatCompletion):
+                body = response.model_dump(warnings=False)
+            whole = chat.ChatCompletion.model_validate(completed(body, self.model_name))
+        except ValueError as error:  # no JSON, no answer, or one that cannot be completed
+            raise UnexpectedModelBehavior(f"{error}".splitlines()[0]) from error
+        return super()._process_response(whole, **how)
 
     def _process_provider_details(self, response: chat.ChatCompletion) -> dict[str, Any] | None:
         details = super()._process_provider_details(response) or {}
@@ -61,20 +69,6 @@ def _reported_price(usage: Any) -> dict[str, float]:
     if not isinstance(reported, int | float) or isinstance(reported, bool):
         return {}
     return {"cost": float(reported)}
-
-
-def _complete(call: Any) -> None:
-    """Give a tool call the fields that the library insists on; what the model meant is left as it was sent."""
-    if not isinstance(getattr(call, "id", None), str):
-        call.id = ""
-    if getattr(call, "type", None) is None:
-        call.type = "function"
-    function = getattr(call, "function", None)
-    if function is None:
-        return
-    arguments = getattr(function, "arguments", None)
-    if not isinstance(arguments, str):
-        function.arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
 
 
 def http_client(timeout_s: float, base_url: str | None = None) -> httpx2.AsyncClient:

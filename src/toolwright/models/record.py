@@ -31,7 +31,7 @@ class Recorder:
 
     def add(self, role: Role, messages: Iterable[ModelMessage], response: ModelResponse) -> None:
         """Append the turn that gives *response* when *role* asks *messages* again."""
-        turn = masked(_dump([turn_of(role, list(messages), response)]))
+        turn = _dump([_masked(turn_of(role, list(messages), response))])
         with self._lock, self._path.open("a", encoding="utf-8") as out:
             out.write(turn)
 
@@ -45,7 +45,7 @@ def turn_of(role: Role, messages: list[ModelMessage], response: ModelResponse) -
     turn: dict[str, Any] = {"when": when, "times": 1}
     text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
     if text:
-        turn["text"] = text
+        turn.update(_written(text))
     calls = [
         {"name": part.tool_name, "arguments": _arguments(part.args), "id": part.tool_call_id}
         for part in response.parts
@@ -72,6 +72,26 @@ def _last_user(messages: Iterable[ModelMessage]) -> str:
         if isinstance(part, UserPromptPart) and isinstance(part.content, str)
     ]
     return texts[-1] if texts else ""
+
+
+def _written(text: str) -> dict[str, Any]:
+    """The key that gives *text* again to the letter, as an object where that can be read better."""
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if isinstance(read, dict) and json.dumps(read, ensure_ascii=False) == text:
+        return {"json": read}
+    return {"text": text}
+
+
+def _masked(value: Any) -> Any:
+    # Before it is written: a line break of YAML inside a key would hide it.
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _arguments(args: Any) -> Any:
