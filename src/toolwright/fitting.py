@@ -111,7 +111,7 @@ def _not_json(value: Any, path: str, depth: int, *, allow: bool) -> str:
         )
     if isinstance(value, dict):
         for key, one in value.items():
-            if not isinstance(key, str):
+            if not isinstance(key, str) or not _is_text(key):
                 return f"{path or 'the value'} has the key {quoted(key)}, which is no text."
             if found := _not_json(one, _below(path, key), depth + 1, allow=allow):
                 return found
@@ -119,9 +119,21 @@ def _not_json(value: Any, path: str, depth: int, *, allow: bool) -> str:
         for number, one in enumerate(value):
             if found := _not_json(one, _below(path, number), depth + 1, allow=allow):
                 return found
+    elif isinstance(value, str) and not _is_text(value):
+        return f"{path or 'the value'} is {quoted(value)}, which holds half a character that no UTF-8 can carry."
     elif value is not None and not isinstance(value, (bool, int, float, str)):
         return f"{path or 'the value'} is {quoted(value)} of type {type(value).__name__}, which is no JSON."
     return ""
+
+
+def _is_text(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _below(path: str, key: str | int) -> str:
@@ -158,16 +170,12 @@ def _validator(schema_text: str) -> Any:
 def _validator_class() -> Any:
     from jsonschema import Draft202012Validator, ValidationError, validators
 
-    def is_number(_checker: Any, value: Any) -> bool:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
     def is_base64(_validator: Any, encoding: str, value: Any, _schema: Any) -> Any:
         if encoding == "base64" and isinstance(value, str) and not _readable(_base64, value):
             yield ValidationError(f"{value!r} is no base64")
 
-    types = Draft202012Validator.TYPE_CHECKER.redefine("number", is_number)
     extend: Any = validators.extend
-    return extend(Draft202012Validator, {"contentEncoding": is_base64}, type_checker=types)
+    return extend(Draft202012Validator, {"contentEncoding": is_base64})
 
 
 def _base64(text: str) -> bytes:

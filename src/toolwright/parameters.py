@@ -222,9 +222,8 @@ def _parse(parameters: str) -> ast.arguments | None:
         statement = ast.parse(f"def f({parameters}): pass").body
     except UNREADABLE:
         return None
-    head = statement[0] if len(statement) == 1 else None
-    whole = isinstance(head, ast.FunctionDef) and len(head.body) == 1 and isinstance(head.body[0], ast.Pass)
-    return head.args if whole and isinstance(head, ast.FunctionDef) else None
+    head = statement[0]
+    return head.args if len(statement) == 1 and isinstance(head, ast.FunctionDef) else None
 
 
 def _check_name(name: str) -> None:

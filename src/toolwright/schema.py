@@ -127,9 +127,10 @@ def _described(description: Any) -> str:
 def _check_carried(spec: ToolSpec) -> None:
     """A spec whose schemas have no canonical JSON could never be a version; say so now."""
     try:
-        digest_of([dict(spec.input_schema), dict(spec.output_schema), spec.parameters, spec.returns, spec.reason])
+        said = [spec.parameters, spec.returns, spec.reason, *spec.power_reasons.values()]
+        digest_of([dict(spec.input_schema), dict(spec.output_schema), *said, *(one.text for one in spec.examples)])
     except SpecError as error:
         raise SpecError(
-            f"A default or Literal of {spec.name!r} cannot be kept exactly ({error}); write whole numbers beyond "
-            "2**53 as str, and plain text."
+            f"The request for {spec.name!r} cannot be kept exactly ({error}); write defaults and Literals beyond 2**53 "
+            "as str, and plain text everywhere."
         ) from None

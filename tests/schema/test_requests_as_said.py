@@ -259,6 +259,15 @@ def test_an_example_that_cannot_be_read_is_quoted_with_the_cure(said, answer):
     assert answer in refused(input_params="src: str, to: str", example=said)
 
 
+def test_half_a_character_in_an_example_is_refused_and_in_a_remark_left_out():
+    parameters = "src: str, to: str"
+    assert "surrogates" in refused(input_params=parameters, example="convert('\ud800', 'b')")
+    assert "half a character" in refused(input_params=parameters, example=r"convert('\ud800', 'b')")
+    (example,) = spec(input_params=parameters, example="convert('a', 'b')  # \ud800").examples
+    assert example.text == "convert('a', 'b')"
+    assert "cannot be kept" in refused(reason="\ud800")
+
+
 def test_nan_is_taken_where_the_spec_allows_it():
     made = spec(input_params="", return_type="Annotated[float, 'nan']", example="convert() == math.nan")
     assert made.examples[0].expected == "NaN"

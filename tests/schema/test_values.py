@@ -5,13 +5,16 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import http.server
 import json
 import math
 import pathlib
+import threading
 import typing
 import uuid
 
 import pytest
+import referencing.exceptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,6 +215,8 @@ def test_a_numpy_scalar_is_its_number():
         ({"a": math.nan}, "dict", "a is nan"),
         ((1, 2), "list", "of type tuple, which is no JSON"),
         ({1: 2}, "dict", "has the key 1"),
+        (["a\ud800"], "list[str]", "[0] is 'a\\ud800', which holds half a character"),
+        ({"\ud800": 1}, "dict", "has the key '\\ud800'"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place_and_value(value, annotation, said):
@@ -251,10 +256,24 @@ def test_a_hostile_value_ends_in_a_sentence():
 
 
 def test_a_reference_out_of_a_schema_reaches_no_network():
-    import referencing.exceptions
+    asked = []
 
-    with pytest.raises(referencing.exceptions.Unresolvable):
-        fits(1, {"$ref": "http://127.0.0.1:9/x.json"})
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"type": "integer"}')
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(referencing.exceptions.Unresolvable):
+            fits(1, {"$ref": f"http://127.0.0.1:{server.server_port}/x.json"})
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert asked == []
 
 
 SAME = [
