@@ -11,6 +11,7 @@ from toolwright.errors import UserError
 from toolwright.models import ModelSettings
 from toolwright.models import choose as choosing
 from toolwright.models.choose import choose, settings_for
+from toolwright.models.provider import build, http_client
 from toolwright.models.scripted import ScriptedServer
 from toolwright.models.table import PROVIDERS
 
@@ -98,6 +99,13 @@ def test_a_missing_library_is_answered_with_the_exact_command(row):
         take(**{row.variables[0]: "some-key-value"})
     assert command in str(caught.value)
     assert row.variables[0] in str(caught.value)
+
+
+def test_a_provider_outside_the_table_names_its_own_package():
+    if _installed("xai_sdk"):
+        pytest.skip("the library for xai is installed here")
+    with pytest.raises(UserError, match=r"pip install 'pydantic-ai-slim\[xai\]'"):
+        build(take("xai:grok-4.3"), http_client(1))
 
 
 def _installed(module):

@@ -78,11 +78,18 @@ def _http(error: ModelHTTPError, choice: ModelChoice) -> Fault:
 
 
 def _connection(error: ModelConnectionError, choice: ModelChoice) -> Fault:
-    where = _where(choice)
+    where, root = _where(choice), _root(error)
     if error.phase in ("connect", "pool"):
-        cure = "is the server running, and is the base URL right?" if choice.base_url else "is there a way out?"
-        return Fault(f"{choice}{where} cannot be reached: {cure}", again=True, paid=False)
-    return Fault(f"The connection to {choice}{where} broke before the answer was whole.", again=True, paid=True)
+        cure = "does the server run, and is the base URL right?" if choice.base_url else "is the network there?"
+        return Fault(f"{choice}{where} cannot be reached ({root}): {cure}", again=True, paid=False)
+    return Fault(f"The connection to {choice}{where} broke before the answer was whole ({root}).", True, paid=True)
+
+
+def _root(error: BaseException) -> str:
+    """What the network said in the first place, below the layers that each say 'connection error'."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _quoted(str(error)) or type(error).__name__
 
 
 def _where(choice: ModelChoice) -> str:
