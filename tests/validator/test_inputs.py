@@ -103,6 +103,16 @@ def test_a_text_like_another_is_a_text(text: str) -> None:
         assert sum(_is_json(one) for one in texts) > 25
 
 
+def test_where_no_type_was_asked_for_values_are_built_like_the_shown_ones() -> None:
+    for one in made("doc: dict, value: Any", "f({'user': {'name': 'A', 'age': 3, 'tags': ['x', 'y']}}, [1, 2])", 100):
+        user = one["doc"]["user"]
+        assert user.keys() == {"name", "age", "tags"}
+        assert isinstance(user["name"], str)
+        assert isinstance(user["age"], int)
+        assert all(isinstance(tag, str) for tag in user["tags"])
+        assert all(isinstance(number, int) for number in one["value"])
+
+
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)

@@ -226,12 +226,9 @@ class _Maker:
         if properties:
             return made
         free = schema.get("additionalProperties", {})
-        if shown and chance.random() < 0.5:
+        if shown and (free in ({}, True) or chance.random() < 0.85):
             base = dict(chance.choice(list(shown)))
-            for key in list(base):
-                if chance.random() < 0.4:
-                    base[key] = self.value(free, [base[key]], key, depth + 1) if free not in ({}, True) else base[key]
-            return base
+            return {key: self._varied(one, depth + 1) if chance.random() < 0.4 else one for key, one in base.items()}
         keys = [key for one in shown for key in one]
         values = [value for one in shown for value in one.values()]
         names = schema.get("propertyNames", {})
@@ -240,11 +237,21 @@ class _Maker:
             made[key] = self.value({} if free is True else free, values, key, depth + 1)
         return made
 
+    def _varied(self, value: Json, depth: int) -> Json:
+        """A value built like *value*: where no type was asked for, what was shown says what is meant."""
+        if isinstance(value, dict):
+            return {key: self._varied(one, depth + 1) for key, one in value.items()}
+        if isinstance(value, list):
+            items = [self._varied(one, depth + 1) for one in value]
+            return items if self._chance.random() < 0.6 else items[: self._chance.randint(0, len(items))]
+        if isinstance(value, str):
+            return like(value, self._chance)
+        return self._typed(_kind(value), {}, [value], "", depth + 1)
+
     def _anything(self, shown: Sequence[Json], depth: int) -> Json:
         chance = self._chance
-        if shown and chance.random() < 0.6:
-            one = chance.choice(list(shown))
-            return self._typed(_kind(one), {}, [one], "", depth + 1)
+        if shown:
+            return self._varied(chance.choice(list(shown)), depth + 1)
         kinds = ("null", "boolean", "integer", "number", "string") + (("array", "object") if depth < 2 else ())
         return self._typed(chance.choice(kinds), {}, (), "", depth + 1)
 
