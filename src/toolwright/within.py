@@ -40,14 +40,15 @@ def within(narrow: AnySchema, wide: AnySchema, path: str = "") -> str:
 def accepts(asked: AnySchema, offered: AnySchema) -> str:
     """'' if parameters of schema *offered* take every call that *asked* allows, else a sentence with what to change.
 
-    Parameters may be wider than asked for, and further ones may be there if they have a default. A default that was
-    asked for is kept; None may stand in for an empty list, dict or set.
+    Parameters may be wider than asked for, and further ones may be there if they have a default. What was left open
+    (Any, a bare list or dict) the candidate may settle. A default that was asked for is kept; None may stand in for an
+    empty list, dict or set.
     """
     wanted, there = asked.get("properties", {}), offered.get("properties", {})
     for name, schema in wanted.items():
         if name not in there:
             return f"parameter {name!r} is missing; there are {', '.join(map(repr, there)) or 'none'}."
-        if reason := within(schema, there[name], name):
+        if reason := within(_settled(schema, there[name]), there[name], name):
             return f"parameter {reason}"
         if name in offered.get("required", ()) and name not in asked.get("required", ()):
             return f"parameter {name!r} needs its default {schema.get('default')!r}."
@@ -57,6 +58,23 @@ def accepts(asked: AnySchema, offered: AnySchema) -> str:
     if extra:
         return f"parameter {extra[0]!r} was not asked for; drop it or give it a default."
     return ""
+
+
+def _settled(asked: AnySchema, offered: AnySchema) -> dict[str, Any]:
+    """*asked* with what it leaves open taken from *offered*."""
+    asked = _plain(asked)
+    if not asked:
+        return _plain(offered)
+    if "anyOf" in asked:
+        return asked | {"anyOf": [_settled(one, offered) for one in asked["anyOf"]]}
+    alike = [one for one in map(_plain, offered.get("anyOf", [offered])) if one.get("type") == asked.get("type")]
+    if not alike or asked in ({"type": "array"}, {"type": "object"}):
+        return {"anyOf": alike} if alike else asked
+    settled = dict(asked)
+    for key in ("items", "additionalProperties"):
+        if alike[0].get(key) and asked.get(key, {}) is not False and "prefixItems" not in asked:
+            settled[key] = _settled(asked.get(key, {}), alike[0][key])
+    return settled
 
 
 def _other_default(name: str, asked: AnySchema, offered: AnySchema) -> str:
