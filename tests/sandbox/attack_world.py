@@ -59,6 +59,9 @@ class World:
         self._servers = [self._server(socket.AF_INET, ("127.0.0.1", 0)), self._server(socket.AF_UNIX, self.abstract)]
         self._servers.append(self._server(socket.AF_UNIX, str(self.shared / "socket")))
         (self.shared / "socket").chmod(0o777)
+        self.datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.datagrams.bind(self.abstract + "-datagrams")
+        threading.Thread(target=self._receive, daemon=True).start()
         self.port = self._servers[0].getsockname()[1]
         self.hits = 0
         os.environ["PLANTED"] = SECRET
@@ -75,6 +78,7 @@ class World:
         self.victim.wait()
         for server in self._servers:
             server.close()
+        self.datagrams.close()
         shutil.rmtree(self.private)
         shutil.rmtree(self.shared)
 
@@ -91,6 +95,11 @@ class World:
                 client, _ = server.accept()
                 self.hits += 1
                 client.close()
+
+    def _receive(self):
+        with contextlib.suppress(OSError):
+            while self.datagrams.recv(100):
+                self.hits += 1
 
     def reset(self):
         """Make the world as it was."""

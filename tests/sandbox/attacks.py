@@ -197,6 +197,29 @@ ATTACKS = (
         _hit,
     ),
     _attack(
+        "datagrams out of one of a pair",
+        """
+        import socket
+        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        pair[0].sendto(b"x", it["abstract"] + "-datagrams")
+        time.sleep(0.1)
+        """,
+        _hit,
+    ),
+    _attack(
+        "a filter on a socket",
+        """
+        import ctypes, socket
+        ours, theirs = socket.socketpair()
+        class Program(ctypes.Structure):
+            _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+        code = bytes([6, 0, 0, 0, 0, 0, 0, 0])
+        ours.setsockopt(socket.SOL_SOCKET, 26, bytes(Program(1, code)))
+        return "attached"
+        """,
+        _says("attached"),
+    ),
+    _attack(
         "other kinds of socket",
         """
         import socket
@@ -328,6 +351,44 @@ ATTACKS = (
         return count
         """,
         _more_than(60),
+    ),
+    _attack(
+        "small threads without end",
+        """
+        import threading
+        threading.stack_size(32768)
+        halt = threading.Event()
+        count = 0
+        try:
+            for _ in range(400):
+                threading.Thread(target=halt.wait, daemon=True).start()
+                count += 1
+        except RuntimeError:
+            pass
+        time.sleep(0.3)
+        halt.set()
+        return count
+        """,
+        _more_than(60),
+    ),
+    _attack(
+        "folders without end",
+        """
+        count = 0
+        started = time.monotonic()
+        try:
+            while count < 20000 and time.monotonic() - started < 1:
+                os.mkdir(f"folder{count}")
+                count += 1
+            for _ in range(2000):
+                os.mkdir("x")
+                os.chdir("x")
+        except OSError:
+            pass
+        time.sleep(0.3)
+        return count
+        """,
+        _more_than(1000),
     ),
     _attack(
         "an endless loop that ignores SIGTERM",

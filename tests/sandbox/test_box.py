@@ -1,13 +1,15 @@
 """What a box does with honest jobs, in both profiles: values, files, limits, batches, loading, cancelling."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from toolwright.powers import Grant, Limits
-from toolwright.sandbox import Ending, InputFile, Job, claims
+from toolwright.sandbox import Ending, InputFile, Job, claims, files
 from toolwright.sandbox.linux import LinuxSandbox
 
 
@@ -184,6 +186,46 @@ def test_files_over_the_cap_are_refused_inside_or_end_the_guest(box, tmp_path):
     claim = claims.parse(ended.claims[0], 0) if ended.claims else None
     assert ended.ending is Ending.FILES or (claim is not None and claim.error_type == "OSError")
     assert sum(file.size for file in ended.files) <= 3 * 10**6
+
+
+def test_files_carried_from_call_to_call_may_be_larger_than_what_one_call_may_leave(box, tmp_path):
+    carried = tmp_path / "carried.bin"
+    carried.write_bytes(bytes(3 * 10**6))
+    source = (
+        "import os\ndef tool() -> int:\n    open('more', 'wb').write(bytes(500))\n    return os.path.getsize('c/b')\n"
+    )
+    handed = (InputFile("c/b", carried),)
+    ended = box.run(job(source, files=handed, limits=Limits(files_bytes=10**6)), collect=tmp_path / "out")
+    assert values(ended) == [3 * 10**6], ended
+    assert [(file.path, file.size) for file in ended.files] == [("c/b", 3 * 10**6), ("more", 500)]
+
+
+def test_a_deep_nest_of_folders_is_cleared_away(tmp_path):
+    top = tmp_path / "top"
+    top.mkdir()
+    nest = (
+        "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(1500):\n    open('file', 'w').close()\n"
+        "    os.mkdir('beside', 0)\n    os.mkdir('x' * 200)\n    os.chdir('x' * 200)\n"
+    )
+    subprocess.run([sys.executable, "-c", nest, str(top)], check=True)
+    files.remove(str(top))
+    assert not top.exists()
+
+
+def test_the_hosts_own_temporary_folder_can_be_granted(box, tmp_path):
+    (tmp_path / "in.txt").write_text("there")
+    for folder in (tmp_path, *tmp_path.parents):
+        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o055)
+    (tmp_path / "in.txt").chmod(0o644)
+    source = (
+        "import os\ndef tool(path: str) -> str:\n    open('out.txt', 'w').write('x')\n"
+        "    return open(path).read() + open(os.path.join(os.environ['TMPDIR'], 'out.txt')).read()\n"
+    )
+    given = {"path": str(tmp_path / "in.txt")}
+    ended = box.run(job(source, given, grant=Grant(reads=("/tmp",))), collect=tmp_path / "out")
+    assert values(ended) == ["therex"]
+    assert [file.path for file in ended.files] == ["out.txt"]
 
 
 def test_guests_see_nothing_of_each_other(box):

@@ -141,6 +141,24 @@ def test_where_no_wall_can_be_had_nothing_runs_and_the_way_out_is_named():
     assert not said["layers"]["landlock"][0]
 
 
+def test_a_host_that_ignores_its_children_and_blocks_signals_gets_its_answer():
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 30))\n"
+        "from toolwright.sandbox import Job\nfrom toolwright.sandbox.linux import LinuxSandbox\n"
+        "box = LinuxSandbox()\n"
+        "ended = box.run(Job('def tool():\\n    return 7\\n', 'tool', ({},)))\n"
+        "print(box.profile, ended.ending, ended.claims)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={"PYTHONPATH": SOURCES}, capture_output=True, text=True, timeout=60
+    )
+    if "none" in done.stdout:
+        pytest.skip("this machine gives no box")
+    assert '"value":7' in done.stdout, done
+
+
 def test_a_wanted_profile_is_not_replaced_by_another(monkeypatch):
     box = LinuxSandbox("landlock")
     if box.profile == "none":

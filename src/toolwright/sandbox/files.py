@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from toolwright.call import FileRef
@@ -14,7 +15,7 @@ from toolwright.sandbox import InputFile
 from toolwright.sandbox.syscalls import open_beneath
 
 _CHUNK = 2**20
-_FOLDERS = 1000
+_ENTRIES = 20_000
 _DEPTH = 30
 _NAME_CAP = 4096
 
@@ -48,13 +49,16 @@ def relative(path: str) -> list[str]:
     return parts
 
 
-def collect(folder: int, into: Path, limits: Limits, skip: Collection[str]) -> tuple[FileRef, ...]:
-    """Copy what lies below descriptor *folder* to *into*, as far as *limits* go; *skip* names what was handed in."""
+def collect(folder: int, into: Path, limits: Limits, handed: Collection[InputFile]) -> tuple[FileRef, ...]:
+    """Copy what lies below descriptor *folder* to *into*; what was *handed* in read-only is never taken back.
+
+    As far as *limits* go, beyond what was handed in anyway.
+    """
+    skip = {file.path for file in handed if file.readonly}
+    left = limits.files_bytes + _bytes(handed)
+    most = limits.files_count + len(handed)
     found: list[FileRef] = []
-    left = limits.files_bytes
-    for path in _regular(folder, limits.files_count + len(skip)):
-        if path in skip or len(found) >= limits.files_count:
-            continue
+    for path in sorted(path for path, mode, _ in _entries(folder) if stat.S_ISREG(mode) and path not in skip)[:most]:
         copied = _copy(folder, path, into, left)
         if copied is not None:
             found.append(copied)
@@ -62,26 +66,28 @@ def collect(folder: int, into: Path, limits: Limits, skip: Collection[str]) -> t
     return tuple(found)
 
 
-def size(folder: int, most: int) -> tuple[int, int]:
-    """Bytes and number of the files below *folder*; counting ends beyond *most* files."""
-    total = count = 0
-    for path in _regular(folder, most + 1):
-        count += 1
-        try:
-            total += os.stat(path, dir_fd=folder, follow_symlinks=False).st_size
-        except OSError:
-            continue
-    return total, count
+def excess(folder: int, limits: Limits, handed: Collection[InputFile]) -> str:
+    """Which of *limits* is broken by what lies below descriptor *folder* beyond what was *handed* in, or ''."""
+    most_bytes = limits.files_bytes + _bytes(handed)
+    most = limits.files_count + sum(1 + file.path.count("/") for file in handed)
+    total = 0
+    for count, (_, _, size) in enumerate(_entries(folder), 1):
+        total += size
+        if count > most:
+            return f"It left more than {limits.files_count} files and folders (setting limits.files_count)."
+    return f"Its files hold more than {limits.files_bytes} bytes (setting limits.files_bytes)." * (total > most_bytes)
 
 
-def _regular(folder: int, most: int) -> list[str]:
-    """Relative paths of regular files, sorted; a guest can nest and name as it likes, so all of it is bounded."""
-    found: list[str] = []
+def _bytes(handed: Iterable[InputFile]) -> int:
+    return sum(file.host_path.stat().st_size for file in handed)
+
+
+def _entries(folder: int) -> Iterator[tuple[str, int, int]]:
+    """Path, mode, and size of what lies below *folder*; a guest nests and names as it likes, so all is bounded."""
     waiting = ["."]
     seen = 0
-    while waiting and seen < _FOLDERS and len(found) < most:
+    while waiting and seen < _ENTRIES:
         here = waiting.pop()
-        seen += 1
         try:
             opened = open_beneath(folder, here, os.O_RDONLY | os.O_DIRECTORY)
         except OSError:
@@ -89,19 +95,52 @@ def _regular(folder: int, most: int) -> list[str]:
         try:
             with os.scandir(opened) as entries:
                 for entry in entries:
+                    seen += 1
                     path = entry.name if here == "." else f"{here}/{entry.name}"
-                    if len(path) > _NAME_CAP or path.count("/") > _DEPTH or not path.isprintable():
-                        continue
-                    mode = entry.stat(follow_symlinks=False).st_mode
-                    if stat.S_ISDIR(mode):
+                    status = entry.stat(follow_symlinks=False)
+                    plain = len(path) <= _NAME_CAP and path.count("/") <= _DEPTH and path.isprintable()
+                    if plain and stat.S_ISDIR(status.st_mode):
                         waiting.append(path)
-                    elif stat.S_ISREG(mode) and len(found) < most:
-                        found.append(path)
-        except OSError:
+                    yield path, status.st_mode if plain else 0, status.st_size * stat.S_ISREG(status.st_mode)
+                    if seen >= _ENTRIES:
+                        break
+        except OSError:  # it was removed while we looked
             continue
         finally:
             os.close(opened)
-    return sorted(found)
+
+
+def remove(path: str) -> None:
+    """Remove folder *path* and all below it, however deep a guest has nested it; what cannot go, stays."""
+    number, emptied = 0, 1
+    while emptied:
+        emptied = 0
+        for folder in _clear(path):
+            # What lies in it moves up first: so no path grows long, and nothing recurses.
+            for inner in _clear(folder):
+                number += 1
+                with contextlib.suppress(OSError):
+                    os.chmod(inner, 0o700)
+                    os.rename(inner, f"{path}/gone-{number}-{os.getpid()}")
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+                emptied += 1
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+
+
+def _clear(folder: str) -> list[str]:
+    """Remove the files of *folder*; the folders in it come back."""
+    folders = []
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    os.unlink(entry.path)
+    return folders
 
 
 def _copy(folder: int, path: str, into: Path, left: int) -> FileRef | None:

@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolwright.powers import Limits
-from toolwright.sandbox import Ending, bundle, claims
+from toolwright.sandbox import Ending, claims
+from toolwright.sandbox.spawning import spawn
 from toolwright.sandbox.syscalls import call
 
 _BUILD_S = 20.0
@@ -27,6 +27,9 @@ _TICK_S = 0.05
 _ENVELOPE = 256
 _CHUNK = 65536
 _LOAD_ITEM = -1
+
+
+Watch = Callable[[], tuple[Ending, str] | None]
 
 
 class LayerError(Exception):
@@ -60,29 +63,15 @@ class Keeper:
         self._pid = 0
         self._end: int | None = None
         self._over = False
+        self._look_at = 0.0
         self._killed: Ending | None = None
         self._arrived = bytearray()
         self._outgoing = memoryview(b"")
         self._awaiting: int | None = None
-        with contextlib.ExitStack() as theirs:
-            self._control, control = self._pair(theirs)
-            items, self._items = self._pipe(theirs, ours_writes=True)
-            self._answers, answers = self._pipe(theirs, ours_writes=False)
-            self._output, output = self._pipe(theirs, ours_writes=False)
-            passed = (control.fileno(), items, answers)
-            words, code = bundle.command(interpreter, *map(str, passed))
-            self._launcher = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={},
-                cwd="/",
-                pass_fds=(*passed, code),
-                start_new_session=True,
-            )
+        self._spawned = spawned = spawn(interpreter)
+        self._control, self._answers, self._output = spawned.control, spawned.answers, spawned.output
         self._closing.callback(self._bury)
-        self._control.send(marshal.dumps(dict(plan)))
+        self._plan = marshal.dumps(dict(plan))
 
     def __enter__(self) -> Keeper:
         return self
@@ -90,34 +79,11 @@ class Keeper:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def _pair(self, theirs: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
-        ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for one in (ours, other):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
-        self._closing.enter_context(ours)
-        return ours, theirs.enter_context(other)
-
-    def _pipe(self, theirs: contextlib.ExitStack, *, ours_writes: bool) -> tuple[int, int]:
-        reading, writing = os.pipe()
-        ours, other = (writing, reading) if ours_writes else (reading, writing)
-        os.set_blocking(ours, False)
-        theirs.callback(os.close, other)
-        if ours_writes:
-            self._closing.callback(self._close_items)
-        else:
-            self._closing.callback(os.close, ours)
-        return (other, ours) if ours_writes else (ours, other)
-
-    def _close_items(self) -> None:
-        """Once only: a number that is closed belongs to somebody else a moment later."""
-        if self._items >= 0:
-            os.close(self._items)
-            self._items = -1
-
     # -- building ----------------------------------------------------------------------------------------------
 
     def built(self) -> list[int]:
         """Wait for the wall; the descriptors that the launcher hands over. Raises LayerError."""
+        self._control.send(self._plan)
         _, descriptors = self._hear("built")
         for one in descriptors:
             self._closing.callback(os.close, one)
@@ -144,9 +110,9 @@ class Keeper:
         source: Mapping[str, Any],
         items: list[bytes],
         cancel: threading.Event | None,
-        watch: Callable[[], str] | None = None,
+        watch: Watch | None = None,
     ) -> Seen:
-        """Let the guest load *source* and answer *items*. *watch* names what is over its limit, or ''.
+        """Let the guest load *source* and answer *items*. *watch* says how it must end, and why, or None.
 
         Raises LayerError if the guest could not lock itself in: then nothing of it ran.
         """
@@ -169,18 +135,18 @@ class Keeper:
         self._turn_s = seconds
         self._cpu_at_turn = self._cpu()
 
-    def _loop(self, items: list[bytes], cancel: threading.Event | None, watch: Callable[[], str] | None) -> None:
+    def _loop(self, items: list[bytes], cancel: threading.Event | None, watch: Watch | None) -> None:
         poll = select.poll()
         for descriptor in (self._answers, self._output, self._control.fileno()):
             poll.register(descriptor, select.POLLIN)
         while True:
             self._watch_limits(cancel, watch)
-            if self._outgoing and self._items >= 0:
-                poll.register(self._items, select.POLLOUT)
+            if self._outgoing and self._spawned.items >= 0:
+                poll.register(self._spawned.items, select.POLLOUT)
             wait = min(_TICK_S, max(self._deadline - time.monotonic(), 0.001))
             for descriptor, _ in poll.poll(wait * 1000):
-                if descriptor == self._items:
-                    poll.unregister(self._items)
+                if descriptor == self._spawned.items:
+                    poll.unregister(self._spawned.items)
                     self._push()
                 elif descriptor == self._answers:
                     if not self._take_answers(items):
@@ -192,11 +158,11 @@ class Keeper:
                     self._ended(items)
                     return
 
-    def _watch_limits(self, cancel: threading.Event | None, watch: Callable[[], str] | None) -> None:
+    def _watch_limits(self, cancel: threading.Event | None, watch: Watch | None) -> None:
         now = time.monotonic()
         if self._killed is not None:
             if now > self._deadline:  # a guest that SIGKILL does not end
-                self._launcher.kill()
+                self._spawned.process.kill()
             return
         if cancel is not None and cancel.is_set():
             self._kill(Ending.CANCELLED, "The caller cancelled.")
@@ -207,8 +173,11 @@ class Keeper:
                 Ending.TIMEOUT,
                 f"It used more than {self._cpu_of_turn():g} s of CPU time (setting limits.cpu_s).",
             )
-        elif watch is not None and (why := watch()):
-            self._kill(Ending.FILES, why)
+        elif watch is not None and now >= self._look_at:
+            self._look_at = now + _TICK_S
+            over = watch()
+            if over is not None:
+                self._kill(*over)
 
     def _cpu_of_turn(self) -> float:
         return self._limits.load_s if self._awaiting == _LOAD_ITEM else self._cpu_cap
@@ -227,6 +196,14 @@ class Keeper:
                 self.seen.cpu_s = time.clock_gettime((~self._pid << 3) | 2)
         return self.seen.cpu_s
 
+    def threads(self) -> int:
+        """How many threads the guest has; 0 once it is gone."""
+        try:
+            with open(f"/proc/{self._pid}/stat", "rb") as file:
+                return int(file.read().rpartition(b")")[2].split()[17])
+        except (OSError, IndexError):
+            return 0
+
     def _kill(self, ending: Ending, detail: str) -> None:
         if self._killed is None:
             self._killed = ending
@@ -244,7 +221,7 @@ class Keeper:
 
     def _push(self) -> None:
         try:
-            self._outgoing = self._outgoing[os.write(self._items, self._outgoing) :]
+            self._outgoing = self._outgoing[os.write(self._spawned.items, self._outgoing) :]
         except BlockingIOError:
             return
         except OSError:  # the guest has closed its end: its death or its silence will tell
@@ -295,7 +272,7 @@ class Keeper:
     def _finish(self) -> None:
         self._turn(None, _FAREWELL_S)
         if not self._outgoing:
-            self._close_items()
+            self._spawned.close_items()
 
     def _tear(self, frame: bytes | None) -> None:
         if frame is not None:
@@ -380,11 +357,8 @@ class Keeper:
 
     def _bury(self) -> None:
         """Whatever happened: no process of this guest is left afterwards."""
-        if self._launcher.poll() is None and self._end is not None:
+        if self._spawned.process.poll() is None and self._end is not None:
             self._kill(Ending.FAULT, self.seen.detail)
-        self._control.close()  # the launcher takes its guest along when the keeper is gone
-        if not self._over:
-            self._launcher.kill()
-        self._launcher.wait()
+        self._spawned.end(kill=not self._over)
         if self._end is not None:
             os.close(self._end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # signal itself costs as much as all other imports here
 import _socket as socket
 import ctypes
 import fcntl
@@ -52,6 +53,9 @@ class Control:
 def main(control_fd: int, items: int, answers: int) -> NoReturn:
     """Run one guest from birth to death."""
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
+    # A host may ignore or block signals, and that is handed on; without this one we could not wait for the guest.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     control = Control(control_fd)
     plan = control.hear()
     try:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import marshal
 import os
-import shutil
 import socket
 import tempfile
 import threading
@@ -18,7 +17,7 @@ from typing import Literal
 from toolwright.call import FileRef, Usage
 from toolwright.powers import Grant
 from toolwright.sandbox import Ending, Exit, Job, Layer, bundle, files, plan, root
-from toolwright.sandbox.keeper import Keeper, LayerError, Seen
+from toolwright.sandbox.keeper import Keeper, LayerError, Seen, Watch
 
 Profile = Literal["auto", "full", "landlock"]
 
@@ -122,7 +121,8 @@ def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event |
             try:
                 put = [file for file in job.files if not (full and file.readonly)]
                 files.put(work, put, own)
-                seen, egress = _serve(keeper, job, handed[1:], cancel, None if full else _Watch(work, job))
+                watch = None if full else _watch(work, job, keeper, own)
+                seen, egress = _serve(keeper, job, handed[1:], cancel, watch)
                 found = _collected(work, job, collect)
             finally:
                 if not full:
@@ -131,7 +131,7 @@ def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event |
 
 
 def _serve(
-    keeper: Keeper, job: Job, listeners: list[int], cancel: threading.Event | None, watch: _Watch | None
+    keeper: Keeper, job: Job, listeners: list[int], cancel: threading.Event | None, watch: Watch | None
 ) -> tuple[Seen, tuple[str, ...]]:
     source = {"source": job.source, "function": job.function, "codec": bundle.codec()}
     # By way of JSON, so that a guest gets what the wire would bring, whatever kind of mapping was handed in.
@@ -149,23 +149,16 @@ def _serve(
     return seen, tuple(egress.log)
 
 
-class _Watch:
-    """Looks at a work folder that no file system limits, and says what is over its limit."""
+def _watch(work: int, job: Job, keeper: Keeper, own: int | None) -> Watch:
+    """Looks at what no kernel limits in a box without a root of its own: its work folder and, by count, its threads."""
 
-    def __init__(self, folder: int, job: Job) -> None:
-        self._folder = folder
-        self._limits = job.limits
-        handed = [file.host_path for file in job.files]
-        self._given_bytes = sum(path.stat().st_size for path in handed)
-        self._given = len(handed)
+    def look() -> tuple[Ending, str] | None:
+        if own is None and keeper.threads() > job.limits.threads + 1:
+            return Ending.MEMORY, f"It started more than {job.limits.threads} threads (setting limits.threads)."
+        over = files.excess(work, job.limits, job.files)
+        return (Ending.FILES, over) if over else None
 
-    def __call__(self) -> str:
-        total, count = files.size(self._folder, self._limits.files_count + self._given)
-        if total - self._given_bytes > self._limits.files_bytes:
-            return f"Its files hold more than {self._limits.files_bytes} bytes (setting limits.files_bytes)."
-        if count - self._given > self._limits.files_count:
-            return f"It left more than {self._limits.files_count} files (setting limits.files_count)."
-        return ""
+    return look
 
 
 @contextmanager
@@ -181,7 +174,7 @@ def _private_folder(own: int | None, *, needed: bool) -> Iterator[str]:
             os.chown(folder, own, own)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        files.remove(folder)
 
 
 def _open_folder(path: str) -> int:
@@ -191,7 +184,7 @@ def _open_folder(path: str) -> int:
 def _collected(work: int, job: Job, collect: Path | None) -> tuple[FileRef, ...]:
     if collect is None:
         return ()
-    return files.collect(work, collect, job.limits, {file.path for file in job.files if file.readonly})
+    return files.collect(work, collect, job.limits, job.files)
 
 
 def _exit(seen: Seen, output: str, found: tuple[FileRef, ...], egress: tuple[str, ...]) -> Exit:

@@ -89,6 +89,7 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
     if trusted:
         binds.append([trusted, CERTIFICATES if full else trusted])
     limits = job.limits
+    carried = [file for file in job.files if not (full and file.readonly)]
     return {
         "profile": profile,
         "owner": own,
@@ -99,8 +100,8 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "writes": writes,
         "work": work,
         "inputs": [[str(file.host_path), file.path] for file in job.files if file.readonly] if full else [],
-        "work_bytes": limits.files_bytes + _OVERHEAD_BYTES,
-        "work_inodes": limits.files_count + _OVERHEAD_INODES,
+        "work_bytes": limits.files_bytes + _OVERHEAD_BYTES + sum(file.host_path.stat().st_size for file in carried),
+        "work_inodes": limits.files_count + _OVERHEAD_INODES + sum(1 + file.path.count("/") for file in job.files),
         "hosts": bool(job.grant.hosts),
         "port": 0,
         "environment": _environment(job, work, CERTIFICATES if full and trusted else trusted),

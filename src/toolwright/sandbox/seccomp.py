@@ -34,12 +34,18 @@ _NEW_NAMESPACES = 0x7E020000 | 0x80
 _CLONE_THREAD = 0x00010000
 _SET_ID_BITS = 0o6000
 _AF_UNIX, _AF_INET = 1, 2
-_SOCK_STREAM, _SOCK_DGRAM, _SOCK_SEQPACKET = 1, 2, 5
+_SOCK_STREAM, _SOCK_SEQPACKET = 1, 5  # no datagrams: one of a pair can send them to any address
 _SOCK_FLAGS = 0o2004000  # SOCK_CLOEXEC and SOCK_NONBLOCK
 
 _FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # descriptors, flags, locks; no owner, no signal
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # is it a terminal, how much to read, flags; no TIOCSTI
 _PRCTLS = (15, 16, 0x53564D41)  # names of threads and of memory
+
+_SOL_SOCKET, _IPPROTO_TCP = 1, 6
+_SOCKET_OPTIONS = (2, 7, 8, 9, 13, 20, 21)  # address reuse, buffers, keep-alive, linger, time-outs; no filter
+_TCP_OPTIONS = (1, 4, 5, 6, 18)  # no delay, keep-alive, user time-out
+_O_EXCL = 0o200  # of a pipe: a notification queue
+_XATTRS = ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr")
 
 _LATER = {"clone3": 435, "io_uring_setup": 425, "openat2": 437}
 """Calls that libraries try first and do without when the kernel is too old to have them."""
@@ -88,12 +94,14 @@ def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[st
         "socketpair": _one_of(
             _argument(0),
             (_AF_UNIX,),
-            _one_of(_argument(1, stream), (_SOCK_STREAM, _SOCK_DGRAM, _SOCK_SEQPACKET), allow),
+            _one_of(_argument(1, stream), (_SOCK_STREAM, _SOCK_SEQPACKET), allow),
         ),
         "open": _one_of(_argument(2, no_set_id), (0,), allow),
         "openat": _one_of(_argument(3, no_set_id), (0,), allow),
+        "pipe2": _one_of(_argument(1, _O_EXCL), (0,), allow),
         "socket": _ret(_DENY),
         "connect": _ret(_DENY),
+        "setsockopt": _ret(_DENY),
         "truncate": _ret(_ALLOW if namespaces or landlock >= 3 else _DENY),
     }
     if network:
@@ -103,9 +111,14 @@ def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[st
             _one_of(_argument(1, stream), (_SOCK_STREAM,), _one_of(_argument(2), (0, 6), allow)),
         )
         checks["connect"] = allow
+        on_tcp = _one_of(_argument(1), (_IPPROTO_TCP,), _one_of(_argument(2), _TCP_OPTIONS, allow))
+        on_any = _one_of(_argument(2), _SOCKET_OPTIONS, allow)
+        checks["setsockopt"] = [*_argument(1), (_JEQ, 0, len(on_any), _SOL_SOCKET), *on_any, *on_tcp]
     for name, mode in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2)):
         # Landlock knows nothing of modes and times: without a root of its own, a guest must not change any.
         checks[name] = _one_of(_argument(mode, no_set_id), (0,), allow) if namespaces else _ret(_PRETEND)
+    if not namespaces:
+        checks |= dict.fromkeys(_XATTRS, _ret(_ERRNO | errno.ENOTSUP))
     for name in ("utime", "utimes", "futimesat", "utimensat"):
         checks[name] = _ret(_ALLOW if namespaces else _PRETEND)
     return checks

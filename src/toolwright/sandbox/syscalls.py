@@ -162,13 +162,18 @@ class _CapHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, in every set, with no way back through a set-user-id program."""
+def drop_bounds() -> None:
+    """Make sure that no capability can ever be had again, as far as we may: that takes one itself."""
     for number in range(64):
         try:
             prctl(PR_CAPBSET_DROP, number)
         except OSError:  # past the last one this kernel knows, or without the right to drop any
             break
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, in every set."""
+    drop_bounds()
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = _CapHeader(0x20080522, 0)
     call("capset", ctypes.byref(header), (ctypes.c_uint32 * 6)())

@@ -55,7 +55,9 @@ def close_in(plan: Mapping[str, Any], proc: int) -> None:
     rules = landlock.ruleset(_rules(plan), plan["port"]) if landlock.abi() else -1
     if rules < 0 and not full:
         raise OSError("this kernel has no Landlock, or it is switched off")
+    _write(proc, "self/oom_score_adj", "1000")  # should memory run out, it is the guest that goes
     if plan["owner"] is not None:
+        syscalls.drop_bounds()
         _become(plan["owner"])
     if full and plan["owner"] is not None:
         # A process that changed its ids may not write its own maps unless it says that it may be looked at.
