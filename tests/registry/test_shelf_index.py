@@ -130,6 +130,39 @@ def test_an_index_deleted_under_an_open_shelf_comes_back_at_the_next_question(ho
     shelf.close()
 
 
+def test_an_index_that_another_process_made_anew_is_the_one_that_is_read(home: Path) -> None:
+    one = open_shelf(home)
+    assert one.registry.names()
+    remove(home)
+    other = open_shelf(home)
+    other.registry.admit(verdict_of("fresh", "A fresh thing."))
+    assert "fresh" in one.registry
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("first", ["question", "admission"])
+def test_an_index_with_any_page_damaged_comes_back_at_the_next_deed(home: Path, first: str) -> None:
+    shelf = open_shelf(home)
+    before = everything(shelf)
+    shelf.close()
+    sound = (home / "index.db").read_bytes()
+    for page in range(1, len(sound) // 4096):
+        remove(home)
+        (home / "index.db").write_bytes(sound)
+        shelf = open_shelf(home)
+        with (home / "index.db").open("r+b") as file:
+            file.seek(page * 4096)
+            file.write(b"\xff" * 4096)
+        if first == "admission":
+            body = f"rate + {page}"
+            shelf.registry.admit(verdict_of("tool_1", "Do thing number 1.", body=body), new_version=True)
+            assert body in shelf.registry.get("tool_1").candidate.source
+        else:
+            assert everything(shelf) == before, page
+        shelf.close()
+
+
 def test_what_another_process_does_is_seen_at_once(home: Path) -> None:
     one, other = open_shelf(home), open_shelf(home)
     one.registry.admit(verdict_of("fresh", "A fresh thing."))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolwright.errors import FaultError, NotFoundError, RefusedError, SpecError
+from toolwright.errors import FaultError, NotFoundError, RefusedError, SpecError, ToolwrightError
 from toolwright.store import Change, Draft, Entry, Placed, Slot, Stored, database, records
 from toolwright.store.files import LOCAL, PATIENCE_S, locked, make_folder, shelf_of, tool_folder, writing
 from toolwright.store.index import Finder, Index, IndexLost, Shelved
@@ -37,32 +37,30 @@ class LocalStore:
     def place(self, slot: Slot, draft: Callable[[int], Draft], room: int | None = None) -> Placed:
         """See `Store.place`."""
         folder = tool_folder(self._home, slot.namespace, slot.name)
-        with self._alone() as index:
-            found = self._strictly(folder)
-            holder = records.in_force(found)
-            same = _with_digest(found, slot.digest)
-            if holder is not None and (same == holder or not slot.new_version):
-                return Placed(holder, won=False)
-            if holder is None and room is not None and index.count(slot.namespace) >= room:
-                raise RefusedError(
-                    f"The shelf is full: its limit is {room} tools (setting max_tools). "
-                    "`toolwright registry retire NAME` takes one off.",
-                    reason="registry-full",
-                )
-            with self._changing(index, slot.namespace, slot.name, folder):
-                change = Change("active", slot.at, records.next_order(found), slot.who, slot.why)
-                if same is not None:
-                    return self._bring_back(folder, same, found[same], change)
-                number = 1 + max(records.highest(folder), index.highest(slot.namespace, slot.name), slot.above)
-                make_folder(folder, self._home)
-                records.write(folder, number, draft(number), change)
-                return Placed(number, won=True)
+        return self._alone(lambda index: self._placed(index, folder, slot, draft, room))
 
-    def _bring_back(self, folder: Path, number: int, record: dict[str, Any], change: Change) -> Placed:
-        if record["state"] == "revoked":
-            raise RefusedError(f"{folder.name}@{number} was revoked, and this is the same tool.", reason="revoked")
-        records.rewrite(folder, number, record, change)
-        return Placed(number, won=True)
+    def _placed(
+        self, index: Index, folder: Path, slot: Slot, draft: Callable[[int], Draft], room: int | None
+    ) -> Placed:
+        found = _strictly(folder)
+        holder = records.in_force(found)
+        same = _with_digest(found, slot.digest)
+        if holder is not None and (same == holder or not slot.new_version):
+            return Placed(holder, won=False)
+        if holder is None and room is not None and index.count(slot.namespace) >= room:
+            raise RefusedError(
+                f"The shelf is full: its limit is {room} tools (setting max_tools). "
+                "`toolwright registry retire NAME` takes one off.",
+                reason="registry-full",
+            )
+        with self._changing(index, slot.namespace, slot.name, folder):
+            change = Change("active", slot.at, records.next_order(found), slot.who, slot.why)
+            if same is not None:
+                return _bring_back(folder, same, found[same], change)
+            number = 1 + max(records.highest(folder), index.highest(slot.namespace, slot.name), slot.above)
+            make_folder(folder, self._home)
+            records.write(folder, number, draft(number), change)
+            return Placed(number, won=True)
 
     def load(self, namespace: str, name: str, number: int | None = None) -> Stored:
         """See `Store.load`."""
@@ -91,18 +89,20 @@ class LocalStore:
         if not self._readonly and any(
             entry.number not in records.versions(folder) for entry in self.history(namespace, name)
         ):
-            with self._alone() as index:
-                _refile(index, namespace, name, folder)
+            self._alone(lambda index: _refile(index, namespace, name, folder))
 
     def change(self, namespace: str, name: str, number: int, change: Change) -> None:
         """See `Store.change`."""
         folder = tool_folder(self._home, namespace, name)
-        with self._alone() as index:
-            found = self._strictly(folder)
+
+        def deed(index: Index) -> None:
+            found = _strictly(folder)
             if number not in found:
                 raise NotFoundError(f"{name}@{number} is not there.")
             with self._changing(index, namespace, name, folder):
                 records.rewrite(folder, number, found[number], replace(change, order=records.next_order(found)))
+
+        self._alone(deed)
 
     def entries(self, namespace: str, *, every: bool = False) -> list[Entry]:
         """See `Store.entries`."""
@@ -155,24 +155,28 @@ class LocalStore:
             self._swapped(self._reading())
             return
         with self._lock():
-            if self._index is lost:
+            if self._index is lost and lost.is_current:
+                self._anew()
+            elif self._index is lost:
                 self._reopened()
 
-    @contextmanager
-    def _alone(self, patience_s: float = PATIENCE_S) -> Iterator[Index]:
-        """The index, with every other writer shut out and what a dead one left mended."""
+    def _alone(self, deed: Callable[[Index], T], patience_s: float = PATIENCE_S) -> T:
+        """What *deed* returns, with every other writer shut out and what a dead one left mended."""
         with self._lock(patience_s):
             if not self._index.is_current:
                 self._reopened()
-            self._mend(self._index)
-            try:
-                yield self._index
-            except IndexLost:
-                # The files are whole whatever happened to the index.
-                self._anew()
-                raise FaultError(
-                    f"{self._home / 'index.db'} was broken and has been made anew; try once more."
-                ) from None
+            with suppress(IndexLost):
+                self._mend()
+                return deed(self._index)
+            # Nothing was done yet: the index is asked before the files change, and `_changing` outlives its loss.
+            self._anew()
+            with suppress(IndexLost):
+                return deed(self._index)
+            raise FaultError(f"{self._home / 'index.db'} breaks as soon as it is made; is the disk sound?")
+
+    def _mend(self) -> None:
+        for namespace, name in self._index.pending():
+            _settle(self._index, namespace, name, tool_folder(self._home, namespace, name))
 
     @contextmanager
     def _lock(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
@@ -191,14 +195,15 @@ class LocalStore:
         try:
             yield
         except BaseException:
-            with suppress(OSError):
+            # What cannot be settled now keeps its mark and is mended by the next writer.
+            with suppress(OSError, ToolwrightError, IndexLost):
                 _settle(index, namespace, name, folder)
             raise
-        _settle(index, namespace, name, folder)
-
-    def _mend(self, index: Index) -> None:
-        for namespace, name in index.pending():
-            _settle(index, namespace, name, tool_folder(self._home, namespace, name))
+        try:
+            _settle(index, namespace, name, folder)
+        except IndexLost:
+            # The files are whole whatever becomes of the index, and a new one is made from them.
+            self._anew()
 
     def _first(self) -> Index:
         if self._readonly:
@@ -208,8 +213,8 @@ class LocalStore:
             if index.pending():
                 self._index = index
                 # A living writer's mark is its own; on a full disk the mark waits, and what stands is still read.
-                with suppress(FaultError), self._alone(patience_s=0):
-                    pass
+                with suppress(FaultError):
+                    self._alone(lambda _: None, patience_s=0)
                 return self._index
             return index
         with self._lock():
@@ -251,9 +256,6 @@ class LocalStore:
             old, self._index = self._index, index
         old.close()
 
-    def _strictly(self, folder: Path) -> dict[int, dict[str, Any]]:
-        return {number: records.read_whole(folder, number) for number in records.versions(folder)}
-
     def _shelved(self, sweep: bool) -> Iterator[Shelved]:
         for namespace in self._namespaces():
             with suppress(FileNotFoundError):
@@ -270,6 +272,17 @@ class LocalStore:
         with suppress(FileNotFoundError):
             return [LOCAL, *sorted(item.name for item in os.scandir(self._home / "namespaces") if item.is_dir())]
         return [LOCAL]
+
+
+def _strictly(folder: Path) -> dict[int, dict[str, Any]]:
+    return {number: records.read_whole(folder, number) for number in records.versions(folder)}
+
+
+def _bring_back(folder: Path, number: int, record: dict[str, Any], change: Change) -> Placed:
+    if record["state"] == "revoked":
+        raise RefusedError(f"{folder.name}@{number} was revoked, and this is the same tool.", reason="revoked")
+    records.rewrite(folder, number, record, change)
+    return Placed(number, won=True)
 
 
 def _with_digest(found: dict[int, dict[str, Any]], digest: str) -> int | None:
