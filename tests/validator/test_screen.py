@@ -211,3 +211,38 @@ def test_most_attacks_fall_at_the_screen() -> None:
 def test_hostile_nesting_ends_in_time() -> None:
     source = "\n".join(f"a{n} = a{n + 1} + a{n + 1}" for n in range(500)) + "\nimport os\ngetattr(os, a0)"
     assert "module" in rules(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ("import json\njson.dumps = print", "patch"),
+        ("import json\nsetattr(json, 'dumps', print)", "patch"),
+        ("import _thread", "import"),
+        ("import os\nopen(os.sep + 'etc/passwd')", "path"),
+        ("import base64\nopen(base64.b64decode('L2V0Yy9wYXNzd2Q='))", "path"),
+        ("def f(x):\n    open('/etc/{}'.format(x))", "path"),
+        ("import os\nopen(os.environ['HOME'] + '/.netrc')", "path"),
+        ("X = 10 ** 10 ** 10", "memory"),
+        ("X = list(range(10 ** 10))", "memory"),
+        ("for _ in range(10 ** 12):\n    print(1)", "endless"),
+        ("while 1 == 1:\n    pass", "endless"),
+    ],
+)
+def test_what_is_put_together_is_seen_too(source: str, rule: str) -> None:
+    assert rule in rules(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys, io\nsys.stdout = io.StringIO()",
+        "import decimal\ndecimal.getcontext().prec = 50",
+        "class A:\n    pass\na = A()\na.x = 1\nsetattr(a, 'y', 2)",
+        "X = 2 ** 1000\nfor i in range(10 ** 6):\n    X += i",
+        "import os\nos.environ['TZ'] = 'UTC'",
+        "open('{}.txt'.format('a'), 'w')\nopen('out-%d.txt' % 3)",
+    ],
+)
+def test_what_is_put_together_harmlessly_is_not_refused(source: str) -> None:
+    assert look(source) == []

@@ -19,6 +19,7 @@ from toolwright.screen.tables import ALLOWED_BELOW, BESIDE_THE_TOOL, REFUSED, RE
 __all__ = ["Finding", "Names", "parsed", "screen"]
 
 _HARMLESS_TAKERS = frozenset({"builtins.hasattr", "builtins.getattr", "builtins.isinstance", "builtins.dir"})
+_OWN_STREAMS = frozenset({"sys.stdout", "sys.stderr", "sys.stdin", "sys.argv", "os.environ"})
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 
 
@@ -53,6 +54,7 @@ def screen(source: str, *, function: str, grant: Grant, packages: Sequence[str],
         *_imports(names, packages),
         *_names(names, tree, function),
         *_computed(names, tree),
+        *_patches(names, tree),
         *_environment(names, tree, grant),
         *network_findings(names, tree, grant, effect),
         *path_findings(names, tree, grant),
@@ -85,6 +87,8 @@ def _imports(names: Names, packages: Sequence[str]) -> Iterator[tuple[int, str, 
             yield statement.lineno, "import", f"import of {dotted}: {refused[1]}"
         elif library is not None:
             yield statement.lineno, "language-model", f"import of {library}: a tool calls no language model; compute it"
+        elif dotted.startswith("_") and not dotted.startswith("__future__"):
+            yield statement.lineno, "import", f"import of {dotted}: it is private to Python; use the public module"
         elif dotted.startswith("."):
             yield statement.lineno, "import", "relative import: a tool is one file; put the code into it"
         elif not _has_a_way_out(names, statement):
@@ -208,6 +212,20 @@ def _is_file(names: Names, node: ast.expr) -> bool:
     values = names.bound_values(node)
     opened = {"os.open()", "tempfile.mkstemp()"}
     return any(names.of(value) & opened for value in values)
+
+
+def _patches(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Assignments into imported modules, which others in the same process rely on."""
+    modules = {dotted for dotted, statement in names.imports if isinstance(statement, ast.Import)}
+    message = "a tool leaves other modules as they are; write a function of its own"
+    for node in ast.walk(tree):
+        changed: ast.expr | None = None
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            changed = None if names.of(node) & _OWN_STREAMS else node.value
+        elif isinstance(node, ast.Call) and "builtins.setattr" in names.of(node.func) and node.args:
+            changed = node.args[0]
+        if changed is not None and names.of(changed) & modules:
+            yield changed.lineno, "patch", message
 
 
 def _environment(names: Names, tree: ast.Module, grant: Grant) -> Iterator[tuple[int, str, str]]:

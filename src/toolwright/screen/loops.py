@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from toolwright.screen.names import Names
 
 _ENDLESS = frozenset({"itertools.count", "itertools.cycle"})
+_COLLECTORS = frozenset({"builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted"})
 _TOO_MUCH = 2**28
 _TOO_LONG_S = 60
+_TOO_OFTEN = 10**9
+"""Turns that no loop makes within a call's time."""
+_TOO_HIGH = 10**7
 
 
 def limit_findings(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
@@ -24,6 +28,12 @@ def limit_findings(names: Names, tree: ast.Module) -> Iterator[tuple[int, str, s
 
 
 def _always(test: ast.expr) -> bool:
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Constant) and not test.operand.value
+    if isinstance(test, ast.Compare) and isinstance(test.left, ast.Constant):
+        right = test.comparators[0]
+        equal = isinstance(right, ast.Constant) and right.value == test.left.value
+        return equal and isinstance(test.ops[0], (ast.Eq, ast.LtE, ast.GtE, ast.Is))
     return isinstance(test, ast.Constant) and bool(test.value)
 
 
@@ -42,6 +52,8 @@ def _has_no_end(names: Names, loop: ast.For) -> bool:
     if not isinstance(source, ast.Call):
         return False
     called = names.of(source.func)
+    if "builtins.range" in called and source.args and _number(names, source.args[-1]) >= _TOO_OFTEN:
+        return True
     repeats = "itertools.repeat" in called and len(source.args) == 1 and not source.keywords
     sentinel = (
         "builtins.iter" in called
@@ -72,6 +84,8 @@ def _can_leave(node: ast.AST, nested: bool) -> bool:
 def _amounts(names: Names, node: ast.BinOp | ast.Call) -> Iterator[tuple[int, str, str]]:
     much = "this asks for more memory than a tool may use; build it in small pieces"
     if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.Pow) and _number(names, node.right) >= _TOO_HIGH and _number(names, node.left) > 1:
+            yield node.lineno, "memory", "this power has too many digits; use pow(base, exponent, modulus) or math.log"
         if isinstance(node.op, ast.Mult):
             for sequence, count in ((node.left, node.right), (node.right, node.left)):
                 if _width(sequence) and _number(names, count) * _width(sequence) >= _TOO_MUCH:
@@ -80,6 +94,10 @@ def _amounts(names: Names, node: ast.BinOp | ast.Call) -> Iterator[tuple[int, st
     called = names.of(node.func)
     if called & {"builtins.bytearray", "builtins.bytes"} and len(node.args) == 1:
         if _number(names, node.args[0]) >= _TOO_MUCH:
+            yield node.lineno, "memory", much
+    elif called & _COLLECTORS and node.args and isinstance(node.args[0], ast.Call):
+        inner = node.args[0]
+        if "builtins.range" in names.of(inner.func) and inner.args and _number(names, inner.args[-1]) >= _TOO_MUCH:
             yield node.lineno, "memory", much
     elif "time.sleep" in called and node.args and _number(names, node.args[0]) >= _TOO_LONG_S:
         yield node.lineno, "endless", "this sleeps for longer than a call may last; leave it out"

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+import base64
 import builtins
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 Scoped = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 Comprehension = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _NOTHING: frozenset[str] = frozenset()
 _LONGEST_FOLD = 4096
+
+_SEPARATORS = frozenset({"sep"})
+_DECODERS: dict[str, Callable[[str], bytes]] = {
+    "base64.b64decode": base64.b64decode,
+    "builtins.bytes.fromhex": bytes.fromhex,
+    "binascii.unhexlify": bytes.fromhex,
+}
+"""Ways to write a text so that nobody reads it; none of them runs anything."""
 
 # Modules that others carry as an attribute: `pathlib.os.system` is os.system.
 _CARRIED = {
@@ -90,6 +98,8 @@ class Names:
             return _reversed(node.slice, self.constant(node.value, depth + 1))
         if isinstance(node, ast.Call):
             return self._constant_call(node, depth)
+        if isinstance(node, ast.Attribute) and node.attr in _SEPARATORS and self.of(node) & {"os.sep", "os.path.sep"}:
+            return "/"
         return None
 
     def bound_values(self, node: ast.Name) -> list[ast.expr]:
@@ -104,6 +114,11 @@ class Names:
                 pieces = [self.constant(part, depth + 1) for part in parts.elts]
                 texts = [piece for piece in pieces if isinstance(piece, str)]
                 return glue.join(texts) if len(texts) == len(pieces) else None
+        if isinstance(function, ast.Attribute) and function.attr == "decode":
+            encoded = self.constant(function.value, depth + 1)
+            return encoded.decode("latin-1") if isinstance(encoded, bytes) else None
+        if len(node.args) == 1 and self.of(function) & _DECODERS.keys():
+            return _decoded(_DECODERS[next(iter(self.of(function) & _DECODERS.keys()))], self.constant(node.args[0]))
         if isinstance(function, ast.Name) and function.id in ("chr", "str") and len(node.args) == 1:
             value = self.constant(node.args[0], depth + 1)
             if function.id == "chr" and isinstance(value, int) and 0 <= value < 0x110000:
@@ -313,12 +328,18 @@ def _comprehension_host(scope: Scope, node: ast.AST) -> Scope:
 
 def _canonical(dotted: str) -> str:
     parts = dotted.split(".")
-    if parts[0] in _CARRIED or parts[0] in sys.stdlib_module_names:
-        for place in range(len(parts) - 1, -1, -1):
-            carried = _CARRIED.get(parts[place])
-            if carried is not None and parts[: place + 1] != [carried]:
-                return ".".join([carried, *parts[place + 1 :]])
+    for place in range(len(parts) - 1, -1, -1):
+        carried = _CARRIED.get(parts[place])
+        if carried is not None and parts[: place + 1] != [carried] and "()" not in "".join(parts[:place]):
+            return ".".join([carried, *parts[place + 1 :]])
     return dotted
+
+
+def _decoded(decode: Callable[[str], bytes], text: str | bytes | int | float | None) -> bytes | None:
+    try:
+        return decode(text.decode() if isinstance(text, bytes) else str(text)[:_LONGEST_FOLD])
+    except ValueError:
+        return None
 
 
 def _operate(

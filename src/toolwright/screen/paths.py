@@ -139,6 +139,10 @@ def _literal(names: Names, node: ast.expr, depth: int = 0) -> str | None:
         return next((path for path in paths if path), None)
     if isinstance(node, ast.JoinedStr):
         return _joined([names.text(part) for part in node.values], "")
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return _until(_literal(names, node.left, depth + 1), "%")
+    if isinstance(node, ast.Subscript):
+        return "~" if "os.environ" in names.of(node.value) and names.text(node.slice) == "HOME" else None
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Div)):
         glue = "/" if isinstance(node.op, ast.Div) else ""
         return _joined([_literal(names, node.left, depth + 1), _literal(names, node.right, depth + 1)], glue)
@@ -151,14 +155,21 @@ def _literal_call(names: Names, call: ast.Call, depth: int) -> str | None:
     called = names.of(call.func)
     if called & {*_PATHS, "os.path.join"} and call.args:
         return _joined([_literal(names, one, depth + 1) for one in call.args], "/")
-    if called & {"pathlib.Path.home"}:
+    home = called & {"os.getenv", "os.environ.get"} and call.args and names.text(call.args[0]) == "HOME"
+    if home or called & {"pathlib.Path.home"}:
         return "~"
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "format":
+        return _until(names.text(call.func.value), "{")
     if called & {"os.path.expanduser", "os.path.abspath", "os.path.realpath", "os.path.normpath"} and call.args:
         return _literal(names, call.args[0], depth + 1)
     if isinstance(call.func, ast.Attribute) and call.func.attr in ("expanduser", "resolve", "absolute", "joinpath"):
         base = _literal(names, call.func.value, depth + 1)
         return _joined([base, *(_literal(names, one, depth + 1) for one in call.args)], "/") if base else None
     return None
+
+
+def _until(text: str | None, mark: str) -> str | None:
+    return text.partition(mark)[0] + _UNKNOWN if text and mark in text else None
 
 
 def _joined(parts: list[str | None], glue: str) -> str | None:

@@ -27,7 +27,8 @@ _MUCH_MEMORY = 56 * 2**20
 """Nine tenths of the strictest memory limit."""
 _BROKEN = frozenset({"NameError", "ImportError", "ModuleNotFoundError"})
 """Errors that say that the code is not finished, whatever the input was."""
-_NOT_FINITE = "which is no JSON number"
+_OFF_THE_LINE = ("which is no JSON number", "type builtins.complex has no JSON form")
+"""Arithmetic beyond its domain: infinity, NaN, the root of a negative number."""
 _UNCLEAR = frozenset({"AttributeError", "RecursionError", "UnboundLocalError", "AssertionError", "StopIteration"})
 """Errors by accident rather than by intent: told, not held against it on a strange input."""
 
@@ -99,8 +100,8 @@ def _count(
             tally.problems.append(f"{text} {said(outcome)}")
         elif outcome.reason in _UNCLEAR and len(tally.notes) < 5:
             tally.notes.append(f"{text} {said(outcome)} A ValueError that says what is wrong would be clearer.")
-    elif outcome.status is Status.BAD_VALUE and _NOT_FINITE in outcome.detail:
-        # Of the right type all the same: a call that meets it is told so, and the shown examples were better.
+    elif outcome.status is Status.BAD_VALUE and any(words in outcome.detail for words in _OFF_THE_LINE):
+        # A number all the same: a call that meets it is told so, and the shown examples were better.
         tally.notes.append(f"{text} {said(outcome)}")
     elif outcome.status is Status.BAD_VALUE:
         tally.problems.append(f"{text} {said(outcome)}")
@@ -109,7 +110,7 @@ def _count(
 
 
 def _is_over_limit(outcome: Outcome) -> bool:
-    if outcome.status is Status.TIMEOUT:
+    if outcome.status is Status.TIMEOUT or "integer string conversion" in outcome.detail:
         return True
     # An interpreter that has run out of memory may fail in odd ways before it can say so.
     starved = outcome.usage.peak_memory_bytes > _MUCH_MEMORY
