@@ -101,9 +101,9 @@ class Executor:
             return candidate
         return replace(candidate, lock=tuple(self._environments.lock(candidate.packages)))
 
-    def load(self, subject: Subject, *, cancel: threading.Event | None = None) -> Outcome:
+    def load(self, subject: Subject, *, cancel: threading.Event | None = None, origin: Origin = "agent") -> Outcome:
         """Import the source in a box without powers and call nothing; ok means that it got that far."""
-        ready = self._prepare(subject, Grant(), None)
+        ready = self._prepare(subject, Grant(), None, origin)
         if isinstance(ready, Outcome):
             return ready
         return outcomes.of_load(self._run(ready.job, None, cancel))
@@ -130,10 +130,12 @@ class Executor:
         files: Workspace | None = None,
         limits: Limits | None = None,
         cancel: threading.Event | None = None,
+        origin: Origin = "agent",
     ) -> list[Outcome]:
         """An Outcome for each call, in order. Calls share a guest until one of them breaks it.
 
         *grant* `NO_POWERS` runs without the tool's powers (validation); None means its own, as policy allows.
+        *origin* is whose a Candidate is; a ToolVersion says it itself.
         """
         candidate, _ = _candidate(subject)
         answers: dict[int, Outcome] = {}
@@ -143,7 +145,7 @@ class Executor:
                 answers[index] = Outcome(Status.BAD_CALL, detail=f"{candidate.spec.name}: {wrong}", reason="arguments")
         waiting = [index for index in range(len(calls)) if index not in answers]
         if waiting:
-            ready = self._prepare(subject, grant, limits)
+            ready = self._prepare(subject, grant, limits, origin)
             if isinstance(ready, Outcome):
                 answers.update(dict.fromkeys(waiting, ready))
             else:
@@ -177,12 +179,14 @@ class Executor:
         files.take(ended.files, folder)
         return ended
 
-    def _prepare(self, subject: Subject, grant: Grant | None, limits: Limits | None) -> _Ready | Outcome:
-        candidate, _ = _candidate(subject)
+    def _prepare(
+        self, subject: Subject, grant: Grant | None, limits: Limits | None, origin: Origin
+    ) -> _Ready | Outcome:
+        candidate, origin = _candidate(subject, origin)
         if isinstance(subject, ToolVersion) and subject.state != "active":
             detail = f"{subject} is {subject.state}; `toolwright registry restore {subject.name}` brings it back."
             return Outcome(Status.DENIED, detail=detail, reason=subject.state)
-        refusal = self.authorize(subject, grant=grant)
+        refusal = self.authorize(subject, origin, grant)
         if refusal is not None:
             return refusal
         powers = candidate.grant if grant is None else grant

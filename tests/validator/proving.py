@@ -13,7 +13,7 @@ from typing import Any
 
 from toolwright.executor import Executor
 from toolwright.policy import Approval, Policy, Question
-from toolwright.powers import Limits
+from toolwright.powers import Limits, Origin
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.schema import tool_spec
 from toolwright.tool import Candidate, Contract, Verdict
@@ -29,8 +29,8 @@ class Answers:
     def covering(self, question: Question) -> Approval | None:
         return next((one for one in self.given if one.covers(question)), None)
 
-    def say_yes(self, candidate: Candidate) -> None:
-        one = candidate.question()
+    def say_yes(self, candidate: Candidate, origin: Origin = "agent") -> None:
+        one = candidate.question(origin)
         self.given.append(
             Approval(one.namespace, one.name, one.grant, one.packages, one.effect, one.origin, one.digest)
         )

@@ -355,6 +355,18 @@ def test_a_shown_example_meets_the_world_once_for_an_approval(rates: tuple[str, 
 
 
 @needs_a_way_out
+def test_a_yes_to_a_persons_own_function_holds_for_it_throughout(rates: tuple[str, list[str]]) -> None:
+    host, asked = rates
+    bench = Bench()
+    candidate = bench.candidate(**fetching(host, example="f(1) == 3.71"))
+    bench.answers.say_yes(candidate, "person")
+    assert bench.verdict(candidate).pending is not None
+    verdict = bench.validator.validate(candidate, Contract(candidate.spec), origin="person")
+    assert verdict.passed, failing(verdict)
+    assert asked == ["/rate?x=1"]
+
+
+@needs_a_way_out
 def test_a_wrong_answer_from_the_world_fails_the_example(rates: tuple[str, list[str]]) -> None:
     bench = Bench(Policy((Rule("allow", hosts=(rates[0],)),)))
     name, detail = failing(bench.prove(**fetching(rates[0], example="f(1) == 9.99")))

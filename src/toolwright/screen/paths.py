@@ -131,9 +131,9 @@ def _literal(names: Names, node: ast.expr, depth: int = 0) -> str | None:
     """The path that *node* is, as far as it is written in the source: '/etc/?' when the end is not known."""
     if depth > 10:
         return None
-    text = names.text(node)
-    if text is not None:
-        return text
+    text = names.constant(node)
+    if isinstance(text, (str, bytes)):
+        return text if isinstance(text, str) else text.decode("latin-1")
     if isinstance(node, ast.Name):
         paths = [_literal(names, value, depth + 1) for value in names.bound_values(node)]
         return next((path for path in paths if path), None)

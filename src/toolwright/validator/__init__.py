@@ -59,10 +59,15 @@ class Validator:
         refusal = self._executor.authorize(candidate, origin)
         if refusal is not None:
             return checks.verdict(candidate, contract, refusal)
-        return self._prove(candidate, contract, checks, cancel)
+        return self._prove(candidate, contract, checks, cancel, origin)
 
     def _prove(
-        self, candidate: Candidate, contract: Contract, checks: _Checks, cancel: threading.Event | None
+        self,
+        candidate: Candidate,
+        contract: Contract,
+        checks: _Checks,
+        cancel: threading.Event | None,
+        origin: Origin,
     ) -> Verdict:
         try:
             candidate = self._executor.locked(candidate)
@@ -71,7 +76,7 @@ class Validator:
             return checks.verdict(candidate, contract)
         except FaultError as error:
             return checks.verdict(candidate, contract, Outcome(Status.FAULT, detail=str(error), reason="packages"))
-        trial = Trial(self._executor, candidate, cancel)
+        trial = Trial(self._executor, candidate, cancel, origin)
         dynamic: tuple[tuple[str, Callable[[], Found]], ...] = (
             ("load", lambda: load(trial)),
             ("examples", lambda: examples(trial, lambda key: self._live_runs.first(self._live_key(candidate, key)))),

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from toolwright import schema
 from toolwright.call import Call, Outcome, Status
 from toolwright.executor import Executor
-from toolwright.powers import NO_POWERS
+from toolwright.powers import NO_POWERS, Origin
 from toolwright.tool import Candidate, Example
 
 _SHOWN = 300
@@ -65,13 +65,16 @@ class Trial:
     executor: Executor
     candidate: Candidate
     cancel: threading.Event | None = None
+    origin: Origin = "agent"
 
     def run(self, arguments: Sequence[Mapping[str, Any]], *, live: bool = False) -> list[Outcome]:
         """An Outcome for each; without powers unless *live*."""
         spec = self.candidate.spec
         calls = [Call(spec.name, dict(one), spec.namespace) for one in arguments]
         grant = None if live else NO_POWERS
-        return self.executor.map(self.candidate, calls, grant=grant, cancel=self.cancel) if calls else []
+        if not calls:
+            return []
+        return self.executor.map(self.candidate, calls, grant=grant, cancel=self.cancel, origin=self.origin)
 
 
 def stopping(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -81,7 +84,7 @@ def stopping(outcomes: Sequence[Outcome]) -> Outcome | None:
 
 def load(trial: Trial) -> Found:
     """Whether the source imports in the sandbox."""
-    outcome = trial.executor.load(trial.candidate, cancel=trial.cancel)
+    outcome = trial.executor.load(trial.candidate, cancel=trial.cancel, origin=trial.origin)
     if outcome.ok:
         return Found(True)
     if outcome.status in NOT_THE_TOOLS or outcome.status in (Status.DENIED, Status.NEEDS_APPROVAL):
