@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolwright.sandbox import files
+
 SECRET = "planted-secret-4711"
 _BARE = """
 import json, sys
@@ -164,7 +166,7 @@ class World:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        files.remove(folder)
         seen = Seen(output=output, seconds=time.monotonic() - started, ending=ending)
         with contextlib.suppress(ValueError):
             seen.value = json.loads(output.strip().rpartition("\n")[2])

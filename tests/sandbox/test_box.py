@@ -204,7 +204,7 @@ def test_a_deep_nest_of_folders_is_cleared_away(tmp_path):
     top = tmp_path / "top"
     top.mkdir()
     nest = (
-        "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(1500):\n    open('file', 'w').close()\n"
+        "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(600):\n    open('file', 'w').close()\n"
         "    os.mkdir('beside', 0)\n    os.mkdir('x' * 200)\n    os.chdir('x' * 200)\n"
     )
     subprocess.run([sys.executable, "-c", nest, str(top)], check=True)

@@ -6,12 +6,13 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
 from toolwright.powers import Grant
-from toolwright.sandbox import Ending, Job
+from toolwright.sandbox import Ending, Job, private
 from toolwright.sandbox.linux import LinuxSandbox
 
 SOURCES = str(pathlib.Path(__file__).parent.parent.parent / "src")
@@ -139,6 +140,19 @@ def test_where_no_wall_can_be_had_nothing_runs_and_the_way_out_is_named():
     assert "toolwright doctor" in said["first"][1]
     assert said["first"][2] == []
     assert not said["layers"]["landlock"][0]
+
+
+def test_what_a_killed_keeper_left_behind_is_swept_away_once_it_is_old(monkeypatch):
+    box = LinuxSandbox("landlock")
+    if box.profile == "none":
+        pytest.skip("this machine has no Landlock")
+    old, young = (pathlib.Path(tempfile.mkdtemp(prefix="toolwright-box-", dir="/tmp")) for _ in range(2))
+    (old / "sub").mkdir()
+    os.utime(old, (1, 1))
+    private._sweep.cache_clear()
+    box.run(Job("def tool():\n    return 1\n", "tool", ({},)))
+    assert (old.exists(), young.exists()) == (False, True)
+    young.rmdir()
 
 
 def test_a_host_that_ignores_its_children_and_blocks_signals_gets_its_answer():

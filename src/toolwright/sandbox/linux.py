@@ -7,10 +7,7 @@ import json
 import marshal
 import os
 import socket
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +15,7 @@ from toolwright.call import FileRef, Usage
 from toolwright.powers import Grant
 from toolwright.sandbox import Ending, Exit, Job, Layer, bundle, files, plan, root
 from toolwright.sandbox.keeper import Keeper, LayerError, Seen, Watch
+from toolwright.sandbox.private import private_folder
 
 Profile = Literal["auto", "full", "landlock"]
 
@@ -113,7 +111,7 @@ def try_profile(profile: str) -> str:
 def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event | None) -> Exit:
     own = plan.owner()
     full = profile == "full"
-    with _private_folder(own, needed=not full) as private:
+    with contextlib.nullcontext("") if full else private_folder(own) as private:
         made = plan.make(job, profile, own, private)
         with Keeper(root.root().interpreter, made, job.limits) as keeper:
             handed = keeper.built()
@@ -159,22 +157,6 @@ def _watch(work: int, job: Job, keeper: Keeper, own: int | None) -> Watch:
         return (Ending.FILES, over) if over else None
 
     return look
-
-
-@contextmanager
-def _private_folder(own: int | None, *, needed: bool) -> Iterator[str]:
-    if not needed:
-        yield ""
-        return
-    # The usual place even if TMPDIR says otherwise: a guest with an id of its own must be able to get there.
-    base = "/tmp" if own is not None and os.path.isdir("/tmp") else None
-    folder = os.path.realpath(tempfile.mkdtemp(prefix="toolwright-box-", dir=base))
-    try:
-        if own is not None:
-            os.chown(folder, own, own)
-        yield folder
-    finally:
-        files.remove(folder)
 
 
 def _open_folder(path: str) -> int:

@@ -17,7 +17,7 @@ WORK = "/tmp"
 PACKAGES = "/packages"
 """Where a guest with a root of its own finds its environment."""
 _OTHER_WORK = "/run/work"
-_IDS = range(61184, 65520)
+GUEST_IDS = range(61184, 65520)
 """Ids that no account has: where systemd, too, takes its passing users from."""
 _NOBODY = 65534
 _OVERHEAD_BYTES = 2**20
@@ -68,7 +68,7 @@ def owner() -> int | None:
     """The id that the next guest of a root keeper gets; None for a keeper that is no root, or root of nothing else."""
     if os.geteuid() != 0:
         return None
-    chosen = secrets.choice(_IDS)
+    chosen = secrets.choice(GUEST_IDS)
     for candidate in (chosen, _NOBODY):
         if any(candidate in mapped for mapped in _mapped_ids()):
             return candidate
