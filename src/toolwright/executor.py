@@ -207,6 +207,8 @@ class Executor:
             limits=(limits or self._limits).widened(powers, candidate.packages),
             environment=environment,
             secrets={name: value for name, value in secrets.items() if value},
+            # Folders that it asks for and does not get in this job stand there empty.
+            empty_folders=tuple({*candidate.grant.reads, *candidate.grant.writes} - {*powers.reads, *powers.writes}),
         )
         return _Ready(job, candidate)
 

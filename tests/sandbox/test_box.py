@@ -279,6 +279,25 @@ def test_granted_folders_are_read_and_written_at_their_own_paths(box, tmp_path):
     assert [path.name for path in reads.iterdir()] == ["in.txt"]
 
 
+def test_a_folder_that_was_not_granted_can_stand_there_empty(tmp_path):
+    box = LinuxSandbox()
+    if box.profile != "full":
+        pytest.skip("only a box with a root of its own can have folders of its own")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "in.txt").write_text("not granted")
+    source = (
+        "import os\ndef tool(paths: list[str]) -> list[list[str]]:\n    found = []\n    for path in paths:\n"
+        "        before = os.listdir(path)\n        open(os.path.join(path, 'new.txt'), 'w').write('x')\n"
+        "        found.append(before + os.listdir(path))\n    return found\n"
+    )
+    paths = [str(tmp_path / "real"), "/srv/none/such"]
+    asked = (*paths, "/", "/proc", "/usr/lib", "/dev/null")
+    ended = box.run(job(source, {"paths": paths}, empty_folders=asked), collect=tmp_path / "out")
+    assert values(ended) == [[["new.txt"], ["new.txt"]]], ended
+    assert ended.files == ()
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["in.txt"]
+
+
 @pytest.mark.parametrize("path", ["/", "/proc/self", "/sys", "/no/such/folder"])
 def test_a_path_that_no_box_can_hold_is_refused_in_words(box, path):
     ended = box.run(job("def tool():\n    return 1\n", grant=Grant(reads=(path,))))

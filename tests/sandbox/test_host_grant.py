@@ -1,8 +1,11 @@
 """A host grant opens one way out of a box: to that host, through the proxy, and nowhere else."""
 
+import datetime
 import http.server
+import ipaddress
 import json
 import os
+import ssl
 import sys
 import threading
 
@@ -81,6 +84,53 @@ def test_the_granted_host_is_reached_and_another_is_not(box, page):
         assert claim.value == ["hello", "403", "403"], claim
         assert world.hits == 0
         assert [line.split()[0] for line in ended.egress] == ["allowed", "refused", "refused"]
+
+
+@pytest.fixture
+def trusted(tmp_path, monkeypatch):
+    """A server's TLS context for 127.0.0.1, which this host trusts by its settings."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+    (tmp_path / "both.pem").write_bytes(secret + certificate.public_bytes(encoding))
+    (tmp_path / "trusted.pem").write_bytes(certificate.public_bytes(encoding))
+    (tmp_path / "trusted.pem").chmod(0o600)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    return context
+
+
+def test_https_goes_through_the_proxy_with_the_certificates_that_the_host_trusts(box, trusted):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    server.socket = trusted.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    source = (
+        "import urllib.request\ndef tool(port: int) -> str:\n"
+        "    with urllib.request.urlopen(f'https://127.0.0.1:{port}/', timeout=5) as answer:\n"
+        "        return answer.read().decode()\n"
+    )
+    ended = box.run(Job(source, "tool", ({"port": port},), grant=Grant(hosts=(f"127.0.0.1:{port}",))))
+    server.shutdown()
+    server.server_close()
+    assert claims.parse(ended.claims[0], 0).value == "hello", ended
+    assert ended.egress[0].startswith(f"allowed 127.0.0.1:{port} ")
 
 
 def test_the_other_host_is_reached_without_the_wall():

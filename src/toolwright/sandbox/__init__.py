@@ -36,6 +36,11 @@ class Job:
     """A read-only site-packages folder (a set of locked packages), or None for the standard library alone."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """The values of `grant.secrets`; they become environment variables of the guest and nothing else."""
+    empty_folders: tuple[str, ...] = ()
+    """Absolute paths that are to be there as empty folders of this guest alone, thrown away at its end.
+
+    They stand for folders that were not granted to this job; a box without a root of its own has none of them.
+    """
 
 
 class Ending(StrEnum):

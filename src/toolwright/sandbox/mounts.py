@@ -30,9 +30,9 @@ def granted(plan: Mapping[str, Any]) -> list[str]:
 def build(plan: Mapping[str, Any], namespaces: Mapping[idmap.Owner, int]) -> int:
     """Make the root that *plan* describes the root of this process; a descriptor of the work folder comes back.
 
-    *plan*: `binds` and `grafts` [[host path, path]], `masks`, `devices`, `writes` [path], `work` (path), `inputs`
-    [[host path, path in the work folder]], `work_bytes`, `work_inodes`, `owner` (numeric id or None). *namespaces*
-    give the `granted` paths another owner. Raises OSError.
+    *plan*: `binds` and `grafts` [[host path, path]], `masks`, `devices`, `writes`, `empties` [path], `work` (path),
+    `inputs` [[host path, path in the work folder]], `work_bytes`, `work_inodes`, `owner` (numeric id or None).
+    *namespaces* give the `granted` paths another owner. Raises OSError.
     """
     mount("none", "/", flags=sys.MS_REC | sys.MS_PRIVATE)
     mount("tmpfs", STAGING, "tmpfs", _NO_DEVICES, "size=1m,nr_inodes=4k,mode=755")
@@ -47,10 +47,15 @@ def build(plan: Mapping[str, Any], namespaces: Mapping[idmap.Owner, int]) -> int
     os.makedirs(STAGING + work, exist_ok=True)
     for path in [*plan["writes"], *plan["devices"]]:
         _mount_point(path, STAGING + path)
+    for path in plan["empties"]:
+        os.makedirs(STAGING + path, exist_ok=True)
     mount_setattr(STAGING, _READ_ONLY)
     for path in plan["devices"]:
         mount(path, STAGING + path, flags=sys.MS_BIND)
-    folder = _work_folder(plan)
+    folder = _folder(work, plan)
+    for path in plan["empties"]:
+        _mount_point("/", STAGING + path, plan["owner"])
+        os.close(_folder(path, plan))
     # What lies below the work folder would be hidden by it, had it been there before.
     on_top = [[source, f"{work}/{path}"] for source, path in plan["inputs"]] + later
     for source, path in sorted(on_top, key=lambda one: one[1]):
@@ -61,13 +66,13 @@ def build(plan: Mapping[str, Any], namespaces: Mapping[idmap.Owner, int]) -> int
     return folder
 
 
-def _work_folder(plan: Mapping[str, Any]) -> int:
+def _folder(path: str, plan: Mapping[str, Any]) -> int:
+    """A folder of the guest's own at *path*, as large as its work folder; a descriptor of it."""
     options = f"size={plan['work_bytes']},nr_inodes={plan['work_inodes']},mode=700"
     if plan["owner"] is not None:
         options += f",uid={plan['owner']},gid={plan['owner']}"
-    work = STAGING + plan["work"]
-    mount("tmpfs", work, "tmpfs", _NO_DEVICES | sys.MS_NOEXEC, options)
-    return os.open(work, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    mount("tmpfs", STAGING + path, "tmpfs", _NO_DEVICES | sys.MS_NOEXEC, options)
+    return os.open(STAGING + path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _graft(source: str, target: str, namespaces: Mapping[idmap.Owner, int], attributes: int, owner: int | None) -> None:

@@ -87,7 +87,7 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
     binds = [list(bind) for bind in layout.binds]
     trusted = certificates() if job.grant.hosts else ""
     if trusted:
-        binds.append([trusted, CERTIFICATES if full else trusted])
+        grafts.append([trusted, CERTIFICATES if full else trusted])
     limits = job.limits
     carried = [file for file in job.files if not (full and file.readonly)]
     return {
@@ -98,6 +98,7 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "masks": list(layout.masks),
         "devices": list(layout.devices),
         "writes": writes,
+        "empties": _empties(job, work) if full else [],
         "work": work,
         "inputs": [[str(file.host_path), file.path] for file in job.files if file.readonly] if full else [],
         "work_bytes": limits.files_bytes + _OVERHEAD_BYTES + sum(file.host_path.stat().st_size for file in carried),
@@ -111,6 +112,20 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "cpu_s": math.ceil(limits.load_s + len(job.arguments) * limits.cpu_s) + 2,
         "threads": limits.threads,
     }
+
+
+def _empties(job: Job, work: str) -> list[str]:
+    """What can stand empty in a guest's root: nothing that is there already, the interpreter's own files included."""
+    layout = root()
+    taken = [*job.grant.reads, *job.grant.writes, *(path for _, path in layout.binds), *layout.devices, PACKAGES]
+    return [
+        path
+        for path in sorted(set(job.empty_folders))
+        if path.startswith("/")
+        and path not in ("/", work)
+        and not any(path_within(path, own) or path_within(own, path) for own in (*taken, *_SYSTEM))
+        and not os.path.isfile(path)
+    ]
 
 
 def _work(job: Job, layout: Root) -> str:

@@ -130,7 +130,7 @@ def _rules(plan: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     yield plan["work"], landlock.WRITE
     for path in plan["devices"]:
         yield path, landlock.READ_FILE | landlock.WRITE_FILE
-    for path in plan["writes"]:
+    for path in (*plan["writes"], *plan["empties"]):
         yield path, landlock.WRITE
 
 
