@@ -1,0 +1,77 @@
+"""What the docs' code meets: a home, a folder, two loopback services, and a scripted model behind a real endpoint."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from toolwright.demo.stage import stage
+from toolwright.models.scripted import ScriptedServer
+
+OWN_TURNS = Path(__file__).parent / "model.yaml"
+
+
+@dataclass(frozen=True)
+class World:
+    """A place to run what a page shows; nothing of the person who runs the tests is in it."""
+
+    home: Path
+    folder: Path
+    base_url: str
+    environment: dict[str, str]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            list(words),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+
+    def toolwright(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "toolwright", *words)
+
+
+@contextmanager
+def world(place: Path) -> Iterator[World]:
+    """Open one in *place*, an empty folder. Its model answers the demo's tasks and those of `model.yaml`."""
+    folder = place / "folder"
+    folder.mkdir()
+    # The demo's stage brings the loopback services, and the policy that allows them, in a home of its own.
+    with stage(place / "home", ask=False) as play:
+        turns = yaml.safe_load(OWN_TURNS.read_text("utf-8"))["turns"]
+        turns += yaml.safe_load((play.home / "model.yaml").read_text("utf-8"))["turns"]
+        with ScriptedServer({"model": "docs", "turns": turns}) as base_url:
+            yield World(play.home, folder, base_url, _environment(place, play.home, base_url))
+
+
+def _environment(place: Path, home: Path, base_url: str) -> dict[str, str]:
+    commands = place / "bin"
+    commands.mkdir()
+    for name, words in {"toolwright": ["-m", "toolwright"], "python": [], "python3": []}.items():
+        command = commands / name
+        command.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, *words])} "$@"\n')
+        command.chmod(0o755)
+    own = {
+        "PATH": f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "HOME": str(place),
+        "TOOLWRIGHT_HOME": str(home),
+        "TOOLWRIGHT_MODEL": "openai:docs",
+        "TOOLWRIGHT_BASE_URL": base_url,
+        # For agents that a page builds without Toolwright's settings.
+        "OPENAI_API_KEY": "the-scripted-model-asks-for-none",
+        "OPENAI_BASE_URL": base_url,
+    }
+    kept = ("LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ} | own

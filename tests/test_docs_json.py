@@ -1,0 +1,206 @@
+"""What the commands print with `--json` is what docs/json.md and docs/events.md say."""
+
+import copy
+import json
+from dataclasses import dataclass, field
+from typing import get_args
+
+import pytest
+from docs_support.pages import code, page
+from docs_support.world import world
+from jsonschema import Draft202012Validator, ValidationError
+
+from toolwright.sandbox.linux import LinuxSandbox
+from toolwright.trace import EventKind
+
+pytestmark = pytest.mark.xdist_group("docs-json")  # one worker builds the outputs once
+
+SCHEMA = json.loads(page("docs/json.md").of("json")[0].text)
+KEYS = {code(row["kind"])[0]: row["keys"] for row in page("docs/events.md").table("kind")}
+ADD = 'def add(a: int, b: int) -> int:\n    """Add two whole numbers."""\n    return a + b\n'
+WRONG = ADD.replace("a + b", "a - b")
+EXAMPLE = ["--example", "add(1, 2) == 3"]
+FULL = LinuxSandbox().profile == "full"
+
+
+@dataclass
+class Printed:
+    """What the commands printed, by the words that name each; filled once."""
+
+    by_name: dict = field(default_factory=dict)
+
+    def lines(self, name):
+        return self.by_name[name]
+
+    def last(self, name):
+        return self.by_name[name][-1]
+
+    def all(self):
+        return [line for lines in self.by_name.values() for line in lines]
+
+    def events(self):
+        return [line for line in self.all() if is_event(line)]
+
+
+def is_event(line):
+    return line["type"] in get_args(EventKind) and {"run_id", "at"} <= set(line)
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    place = tmp_path_factory.mktemp("json")
+    found = Printed()
+    with world(place) as here:
+
+        def do(name, *words, exit_code=0):
+            done = here.toolwright(*words, "--json")
+            assert done.returncode == exit_code, f"{words}\n{done.stdout}\n{done.stderr}"
+            found.by_name[name] = [json.loads(line) for line in done.stdout.splitlines()]
+
+        (here.folder / "add.py").write_text(ADD)
+        (here.folder / "wrong.py").write_text(WRONG)
+        do("demo", "demo", "--home", str(place / "demo"), exit_code=0)
+        do("run", "run", "How many vowels are there?")
+        do("run again", "run", "How many vowels are there?")
+        do("run incomplete", "run", "Give up.", exit_code=3)
+        do("run asks", "run", "Fetch from somewhere.", exit_code=3)
+        do("tools", "tools")
+        do("show", "show", "count_vowels")
+        do("search", "search", "vowels", "of", "a", "text")
+        do("call", "call", "count_vowels", '{"text": "aye"}')
+        do("call bad", "call", "count_vowels", '{"text": 1}', exit_code=2)
+        spec = ["-d", "Double a whole number.", "-p", "number: int", "-r", "int", "-e", "double(2) == 4"]
+        do("make", "make", "double", *spec)
+        do("make failed", "make", "hopeless", *spec[:-1], "hopeless(2) == 4", exit_code=1)
+        do("check", "check", "add.py", *EXAMPLE)
+        do("check failed", "check", "wrong.py", "--name", "add", *EXAMPLE, exit_code=1)
+        do("runs", "runs")
+        do("runs show", "runs", "show", found.last("run")["run_id"])
+        do("registry import", "registry", "import", "add.py", *EXAMPLE)
+        do("registry retire", "registry", "retire", "add")
+        do("registry restore", "registry", "restore", "add")
+        do("registry rebuild", "registry", "rebuild")
+        file = here.home / "tools" / "add" / "1.py"
+        file.write_text(file.read_text().replace("return a + b", "return b + a"))
+        do("edited", "show", "add", exit_code=2)
+        do("registry adopt", "registry", "adopt", "add")
+        do("doctor", "doctor")
+        do("unknown tool", "show", "nobody", exit_code=2)
+        do("unknown run", "runs", "show", "20260101-000000-abcdef", exit_code=2)
+        do("no task", "run", exit_code=2)
+        do("dead model", "run", "A question that the script does not know.", exit_code=5)
+    return found
+
+
+def validate(line, kind=None):
+    kind = kind or ("event" if is_event(line) and line["type"] != "result" else line["type"])
+    assert kind in SCHEMA["$defs"], f"docs/json.md has no {kind!r}: {line}"
+    Draft202012Validator({**SCHEMA, "$ref": f"#/$defs/{kind}"}).validate(line)
+
+
+EXPECTED = {
+    "demo": "pass",
+    "run": "result",
+    "run again": "result",
+    "run incomplete": "result",
+    "run asks": "result",
+    "dead model": "result",
+    "tools": "tools",
+    "show": "tool",
+    "search": "tools",
+    "call": "outcome",
+    "call bad": "outcome",
+    "make": "made",
+    "make failed": "made",
+    "check": "verdict",
+    "check failed": "verdict",
+    "runs": "runs",
+    "runs show": "run",
+    "registry import": "made",
+    "registry adopt": "made",
+    "registry retire": "registry",
+    "registry restore": "registry",
+    "registry rebuild": "registry",
+    "doctor": "doctor",
+    "edited": "error",
+    "unknown tool": "error",
+    "unknown run": "error",
+    "no task": "error",
+}
+
+
+def test_every_line_is_as_the_page_says(printed):
+    assert set(printed.by_name) == set(EXPECTED)
+    for name, kind in EXPECTED.items():
+        assert printed.last(name)["type"] == kind, name
+        for line in printed.lines(name):
+            validate(line)
+
+
+def test_one_object_is_printed_where_the_page_says_one(printed):
+    many = {"demo", "run", "run again", "run incomplete", "run asks", "dead model", "make", "make failed"}
+    for name in set(EXPECTED) - many:
+        assert len(printed.lines(name)) == 1, name
+
+
+def test_every_schema_of_the_page_is_met_by_something(printed):
+    parts = {"info", "check"}
+    assert {line["type"] for line in printed.all() if not is_event(line)} | {"result", "event"} | parts == set(
+        SCHEMA["$defs"]
+    )
+
+
+def test_the_schemas_refuse_what_lacks_a_key(printed):
+    for name, kind in EXPECTED.items():
+        for key in SCHEMA["$defs"][kind]["required"]:
+            torn = copy.deepcopy(printed.last(name))
+            del torn[key]
+            with pytest.raises(ValidationError):
+                validate(torn, kind)
+
+
+def test_the_demo_makes_in_its_first_pass_and_reuses_in_its_second(printed):
+    first, second = (line for line in printed.lines("demo") if line["type"] == "pass")
+    assert first["made"] == (5 if FULL else 1)
+    assert second["made"] == 0
+    assert second["reused"] >= first["made"]
+
+
+def test_made_and_reused_say_name_and_version(printed):
+    assert printed.last("run")["made"] == ["count_vowels@1"]
+    assert printed.last("run again")["reused"] == ["count_vowels@1"]
+    assert printed.last("make")["made"] == "double@1"
+    assert printed.last("registry adopt")["made"] == "add@2"
+
+
+def test_events_have_exactly_the_keys_of_the_table(printed):
+    seen = set()
+    for event in printed.events():
+        if event["type"] == "result":
+            continue
+        seen.add(event["type"])
+        given = set(event) - {"type", "run_id", "at"}
+        assert given == keys_of(event["type"]), event
+    # Pieces of text come while streaming only and are never printed; the result is the last line itself.
+    assert seen >= set(KEYS) - {"text-delta", "result", "warning", "approval-asked", "approval-answered"}
+
+
+def keys_of(kind):
+    # What stands in brackets explains, and holds no key.
+    cell = KEYS[kind]
+    while "(" in cell:
+        head, _, tail = cell.partition("(")
+        cell = head + tail.partition(")")[2]
+    return set(code(cell))
+
+
+def test_runs_show_has_the_events_that_were_printed(printed):
+    kept = [event["kind"] for event in printed.last("runs show")["events"]]
+    run = [line["type"] for line in printed.lines("run")]
+    assert kept == run
+
+
+def test_an_error_says_its_exit_code(printed):
+    for name, kind in EXPECTED.items():
+        if kind == "error":
+            assert printed.last(name)["exit_code"] == 2
