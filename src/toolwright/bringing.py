@@ -39,7 +39,7 @@ class Bringing:
         forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit)
         while forged.asks:
             candidate = forged.verdicts[-1].candidate
-            answer = await self._consent().ask(request_for(candidate, "agent", self.run_id))
+            answer = await self._consent().ask(request_for(candidate, "agent", self.run_id, forged.cost.dollars))
             if not answer.yes:
                 return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
             forged = await self.parts.forge.go_on(forged)

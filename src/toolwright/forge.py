@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,6 +90,7 @@ class Work:
     tally: Tally
     generator: Generator
     origin: Origin
+    requests: tuple[str, ...] = ()
 
     def tell(self, kind: EventKind, **data: Any) -> None:
         """Emit an event about this tool."""
@@ -126,16 +127,18 @@ class Forge:
         emit: Emit,
         cancel: threading.Event | None = None,
         origin: Origin = "agent",
+        requests: Sequence[str] = (),
     ) -> Forged:
         """The tool of *spec*, in up to three attempts. No model is asked where the name is taken or the shelf is full.
 
         Model calls stand at fixed places below *place* (`e0`, `e1`, `g0`, `g1`, …), so that a resumed run meets its
-        recorded answers. Raises ModelError and RefusedError (the budget) as the models do; cancelling it stops the
+        recorded answers. *requests* are sentences that led to it (the task): later the tool is found by them too.
+        Raises ModelError and RefusedError (the budget) as the models do; cancelling it stops the
         box and leaves nothing behind.
         """
         tally = Tally()
         generator = self._generator.through(tally.around)
-        work = Work(spec, run_id, place, emit, cancel or threading.Event(), tally, generator, origin)
+        work = Work(spec, run_id, place, emit, cancel or threading.Event(), tally, generator, origin, tuple(requests))
         settled = await in_thread(work.cancel, self._settled, spec)
         if settled is not None:
             return settled
@@ -233,7 +236,7 @@ class Forge:
                 origin=work.origin,
                 run_id=work.run_id,
                 model=work.tally.model,
-                requests=tuple(one for one in (spec.description, spec.reason) if one),
+                requests=tuple(one for one in (spec.description, spec.reason, *work.requests) if one),
                 cost=cost,
             )
         except RefusedError as error:

@@ -96,6 +96,7 @@ def workbench(
         options.max_new_tools,
         options.max_tools,
         cancel,
+        run.task,
     )
     files = Workspace(house.folder / run.id, options.files)
     calls = Calls(

@@ -31,10 +31,10 @@ class Portal:
         """Run and wait. The first Ctrl-C cancels it and waits for its own end; a second one leaves at once."""
         errand = self.submit(coroutine)
         try:
-            return errand.result()
+            return _awaited(errand)
         except KeyboardInterrupt:
             errand.cancel()
-            return errand.result()
+            return _awaited(errand)
 
     async def run_from_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait on the caller's own loop; cancelling the caller cancels it, and its end is waited for."""
@@ -94,6 +94,13 @@ class Errand(concurrent.futures.Future[T]):
         """Ask the coroutine to end; it may still answer in its own way, unlike a cancelled future."""
         self._loop.call_soon_threadsafe(lambda: self._task.cancel() if self._task else None)
         return True
+
+
+def _awaited(errand: Errand[T]) -> T:
+    # In pieces: a signal may land on another thread, and its handler runs only once this one, the main one, wakes up.
+    while not errand.done():
+        concurrent.futures.wait([errand], timeout=0.2)
+    return errand.result()
 
 
 async def _wind_up(last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:

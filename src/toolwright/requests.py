@@ -41,6 +41,8 @@ class Requests:
     max_new_tools: int = 5
     max_tools: int = 50
     cancel: threading.Event = field(default_factory=threading.Event)
+    task: str = ""
+    """The run's task: a tool that it led to is found by its words in later runs."""
 
     async def search(self, query: str) -> tuple[str, list[ToolVersion]]:
         """What the model reads about the tools that fit *query*, and those tools."""
@@ -151,9 +153,12 @@ class Requests:
         return self._told(spec, forged)
 
     async def _forged(self, spec: ToolSpec, place: Place) -> Forged:
-        forged = await self.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel)
+        forged = await self.forge.make(
+            spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel, requests=(self.task,)
+        )
         while forged.asks:
-            answer = await self.consent.ask(request_for(forged.verdicts[-1].candidate, "agent", self.run_id))
+            candidate = forged.verdicts[-1].candidate
+            answer = await self.consent.ask(request_for(candidate, "agent", self.run_id, forged.cost.dollars))
             if not answer.yes:
                 return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
             forged = await self.forge.go_on(forged)

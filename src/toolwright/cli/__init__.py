@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
+from types import FrameType
 
 import click
 
@@ -28,6 +30,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "completion": ("toolwright.cli.completion:completion", "Print the completion script of a shell."),
 }
 """Each command with where it lives and its line of help; a command is imported when it is used and not before."""
+
+
+STOPPED = 128 + signal.SIGINT
+"""Exit code of what was ended by a person; of what SIGTERM ended it is 143."""
 
 
 class LazyGroup(click.Group):
@@ -72,27 +78,52 @@ def cli() -> None:
     """
 
 
+class _Ends:
+    """Makes SIGTERM and SIGHUP end a command the way Ctrl-C does; `number` is the signal that came, or SIGINT."""
+
+    def __init__(self) -> None:
+        self.number = int(signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+                signal.signal(number, self._came)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.number = number
+        raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line and leave with its exit code; no traceback for what a person can mend."""
+    ends = _Ends()
     try:
-        code = cli.main(standalone_mode=False, prog_name="toolwright")
-    except click.exceptions.Abort:
-        click.echo("toolwright: stopped.", err=True)
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except ToolwrightError as error:
-        _complain(error)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo("toolwright: stopped.", err=True)
-        code = 130
+        code = _code()
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe left (`| head`): that is no error of ours; keep the interpreter from flushing into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        code = 1
+    except KeyboardInterrupt:
+        click.echo("toolwright: stopped.", err=True)
+        code = STOPPED
+    sys.exit(128 + ends.number if code == STOPPED else code)
+
+
+def _code() -> int:
+    try:
+        cli.main(standalone_mode=False, prog_name="toolwright")
+    except SystemExit as left:  # a command's own exit code
+        return left.code if isinstance(left.code, int) else 1
+    except click.exceptions.Abort:
+        click.echo("toolwright: stopped.", err=True)
+        return STOPPED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ToolwrightError as error:
+        _complain(error)
+        return error.exit_code
+    return 0
 
 
 def _complain(error: ToolwrightError) -> None:

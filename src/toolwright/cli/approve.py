@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import termios
 
 from rich.console import Console
 from rich.text import Text
@@ -18,8 +21,9 @@ _CHOICES = "[y] yes   [a] yes, and always for this host   [v] all the code   [n]
 def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnswer:
     """Show *request* on *console* and read the answer from standard input; end of input is no."""
     _show(request, console)
+    _forget_what_was_typed()
     while True:
-        said = _read(console, "> ")
+        said = _read("> ", console).lower()
         if said == "y":
             return ApprovalAnswer(True, "once")
         if said == "a" and _may_stand(request):
@@ -29,18 +33,24 @@ def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnswer:
         elif said == "v":
             console.print(Text(safe(request.source)), soft_wrap=True)
         elif said == "n":
-            return ApprovalAnswer(False, reason=_read(console, "Why not? The model gets to read it: "))
+            return ApprovalAnswer(False, reason=_read("Why not? The model gets to read it: ", console))
         elif not said:
             return ApprovalAnswer(False, reason="The person said no.")
         else:
             console.print(Text(f"{safe(said)!r} is not one of y, a, v, n."))
 
 
-def _read(console: Console, prompt: str) -> str:
+def _forget_what_was_typed() -> None:
+    # Keys that were pressed before the question was there do not answer it.
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _read(prompt: str, console: Console) -> str:
     console.print(prompt, end="")
     console.file.flush()
-    line = sys.stdin.readline()
-    return line.strip() if prompt.startswith("Why") else line.strip().lower()
+    # Not through sys.stdin: a thread that waits in there would hold its lock when Ctrl-C ends the interpreter.
+    return os.read(sys.stdin.fileno(), 4096).decode("utf-8", "replace").strip()
 
 
 def _may_stand(request: ApprovalRequest) -> bool:
@@ -71,7 +81,7 @@ def _show(request: ApprovalRequest, console: Console) -> None:
         )
     for example in request.examples:
         console.print(Text(f"  is tried with {safe(example)}"), soft_wrap=True)
-    console.print(Text(f"  cost so far {dollars(request.dollars)}", style="dim"))
+    console.print(Text(f"  cost to write it so far {dollars(request.dollars)}", style="dim"))
     lines = request.source.splitlines()
     for line in lines[:_FIRST_LINES]:
         console.print(Text(f"  | {safe(line)}", style="cyan"), soft_wrap=True)
