@@ -156,8 +156,11 @@ class Requests:
         forged = await self.forge.make(
             spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel, requests=(self.task,)
         )
-        while forged.asks:
+        asked: set[str] = set()
+        while forged.asks and forged.verdicts[-1].candidate.digest not in asked:
             candidate = forged.verdicts[-1].candidate
+            # Once for each candidate: a yes that does not cover what was asked is not asked for again and again.
+            asked.add(candidate.digest)
             answer = await self.consent.ask(request_for(candidate, "agent", self.run_id, forged.cost.dollars))
             if not answer.yes:
                 return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")

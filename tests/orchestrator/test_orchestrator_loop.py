@@ -15,6 +15,9 @@ from orchestrator_stage import (
     writes,
 )
 
+from toolwright.schema import tool_spec
+from toolwright.tool import CHECKS, Candidate, Check, Contract, Verdict
+
 FIXED = ["search_tools", "request_new_tool", "run_tool"]
 
 MAKE_AND_USE = (
@@ -290,3 +293,37 @@ def test_a_task_left_undone_is_incomplete(stage, turns, status):
     assert result.status == status, result.reason
     assert bool(result.reason) == (status == "incomplete")
     assert "INCOMPLETE" not in result.output
+
+
+def on_the_shelf(scene, *names):
+    """Put tools there that convert something, without a model."""
+    with scene.open() as tw:
+        for name in names:
+            spec = tool_spec(
+                tool_name=name,
+                description=f"Convert an amount of money for {name}.",
+                input_params="amount: float",
+                return_type="float",
+            )
+            source = f'def {name}(amount: float) -> float:\n    """Convert."""\n    return amount\n'
+            checks = tuple(Check(check, True) for check in CHECKS)
+            tw.registry.admit(Verdict(Candidate(spec, source), Contract(spec), checks))
+
+
+def test_at_most_eight_tools_of_the_shelf_stand_in_the_array_and_what_is_made_joins_them(stage):
+    weigh = {**CONVERT_ASKED, "tool_name": "weigh", "description": "Weigh a parcel.", "example": "weigh(1.0, 2.0)"}
+    scene = stage(
+        calls(("request_new_tool", weigh), ("search_tools", {"query": "convert amount money"}), step=0),
+        calls(("shelf_nine", {"amount": 3}), ("shelf_ten", {"amount": 4}), step=1),
+        says("Done."),
+        writes(CONVERT.replace("convert", "weigh")),
+    )
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    on_the_shelf(scene, *[f"shelf_{word}" for word in words])
+    result = scene.do("Convert an amount of money.")
+    first, second, third = [tools_in(body) for body in scene.asked_of("orchestrator")]
+    assert len(first) == 3 + 8
+    assert second == [*first, "weigh"]
+    assert third == second
+    assert [json.loads(text) for text in scene.results()[2:]] == [3.0, 4.0]
+    assert result.reused == ("shelf_nine@1", "shelf_ten@1")

@@ -1,6 +1,7 @@
 """Asking for a tool: taken, near, refused, failed, approved or not; and what the model reads each time."""
 
 import asyncio
+import time
 import tomllib
 
 import pytest
@@ -202,3 +203,14 @@ def test_a_yes_is_recorded_so_that_later_runs_do_not_ask_again(stage, kind):
     again = scene.do("The rate of a currency.", approve=None)
     assert (again.output, again.reused) == ("3.71", ("fetch_rate@1",)), scene.results()
     assert asked == ["fetch_rate"]
+
+
+def test_the_time_that_a_person_takes_is_not_the_runs(stage):
+    scene = stage(calls(("request_new_tool", RATE_ASKED), step=0), says("No rate."), writes(RATE))
+
+    def approve(request):
+        time.sleep(4.2)
+        return False
+
+    result = scene.do(approve=approve, given={"run_wall_s": 4.0})
+    assert result.output == "No rate.", result.reason
