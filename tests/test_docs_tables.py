@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from docs_support.pages import code, page
 
-from toolwright import Toolwright, errors, orchestrator, powers
+from docs_support.pages import code, page
+from toolwright import Toolwright, errors, orchestrator, powers, settings
 from toolwright.cli import COMMANDS, cli
 from toolwright.cli.run import EXIT_CODES
 from toolwright.cli.shelf import _EXIT
@@ -74,6 +74,19 @@ def test_strict_limits_are_what_the_table_says():
     assert (STRICT_LIMITS.cpu_share, STRICT_LIMITS.wall_s) == (0.5, 5.0)
 
 
+@pytest.mark.parametrize(("profile", "refused"), [("strict", True), ("default", False)])
+def test_strict_limits_allow_no_network_whatever_was_granted(tmp_path, profile, refused):
+    source = 'import urllib.request\n\n\ndef look() -> str:\n    """Look at a page."""\n'
+    source += (
+        '    with urllib.request.urlopen("https://a.example/") as answer:\n        return answer.read().decode()\n'
+    )
+    own = settings.load(tmp_path, {"limits.profile": profile})
+    with Toolwright(settings=own, approve=True) as tw:
+        pending = tw.validate("look", source, hosts=["a.example"]).pending
+    said = (pending.status.value, pending.reason) if pending else None
+    assert (said == ("denied", "limits")) is refused
+
+
 def test_every_limit_can_be_set_or_is_fixed_on_purpose():
     settable = {key.removeprefix("limits.") for key in KEYS if key.startswith("limits.")} - {"profile"}
     assert {one.name for one in fields(Limits)} - settable <= {"cpu_share", "network"}
@@ -89,9 +102,7 @@ def test_every_subcommand_is_in_the_table(group):
     import click
 
     found = cli.get_command(click.Context(cli), group)
-    row = next(
-        row for row in page("docs/commands.md").table("command") if code(row["command"])[0].split()[0] == group
-    )
+    row = next(row for row in page("docs/commands.md").table("command") if code(row["command"])[0].split()[0] == group)
     words = {word for span in code(row["command"]) for word in span.split()}
     assert set(found.commands) <= words
 

@@ -90,6 +90,9 @@ class Executor:
         decision = self.policy.decide(question)
         if decision.action == "deny":
             return Outcome(Status.DENIED, detail=decision.reason, reason="policy")
+        if question.grant.hosts and not self._limits.network:
+            detail = f"{question.name} asks for {question.grant.hosts[0]}, and the strict limits allow no network"
+            return Outcome(Status.DENIED, detail=f"{detail} (setting limits.profile, --limits).", reason="limits")
         if decision.action == "ask" and self._approvals.covering(question) is None:
             return Outcome(Status.NEEDS_APPROVAL, detail=_asks_for(question), reason=decision.rule)
         why_not = self.sandbox.why_not(question.grant)

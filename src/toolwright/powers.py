@@ -203,6 +203,8 @@ class Limits:
     files_count: int = 256
     threads: int = 16
     cpu_share: float = 1.0
+    network: bool = True
+    """False: hosts are refused, whoever granted them."""
 
     def widened(self, grant: Grant, packages: Iterable[str]) -> Limits:
         """These limits with what a host grant (15 s) or packages (1 GB) need, never less than they are."""
@@ -214,4 +216,4 @@ class Limits:
         return limits
 
 
-STRICT_LIMITS = Limits(memory_bytes=64 * 2**20, cpu_share=0.5)
+STRICT_LIMITS = Limits(memory_bytes=64 * 2**20, cpu_share=0.5, network=False)
