@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import pytest
-from docs_support.pages import code, page
-from docs_support.world import world
 from jsonschema import Draft202012Validator, ValidationError
 
+from docs_support.pages import code, page
+from docs_support.world import world
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.trace import EventKind
 
