@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from toolwright.store.calls import CallRow, Stats
 from toolwright.tool import State, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Cost
 
+_FEW = 50
 _LOOKED_AT = 24
 """Matches that are compared when near-duplicates are looked for."""
 
@@ -78,7 +79,7 @@ class Calls(Protocol):
     def add(self, call: CallRow) -> None:
         """Keep a call."""
 
-    def stats(self, namespace: str, name: str | None = None) -> dict[tuple[str, int], Stats]:
+    def stats(self, namespace: str, names: Collection[str] | None = None) -> dict[tuple[str, int], Stats]:
         """Sums by (name, number)."""
 
     def highest(self, namespace: str, name: str) -> int:
@@ -188,7 +189,7 @@ class Registry:
         entries = self._store.history(self._namespace, name)
         if not entries:
             raise NotFoundError(f"No tool is named {name!r}.")
-        return self._infos(entries, name)
+        return self._infos(entries)
 
     def search(self, query: str, limit: int = 8) -> Matches:
         """At most *limit* tools that fit *query*, best first; empty if none does. Never raises for a query."""
@@ -211,7 +212,7 @@ class Registry:
         if entry is None:
             raise NotFoundError(f"No tool is named {name!r}.")
         self._change(entry, "retired", who, why)
-        return self._infos([replace(entry, state="retired")], name)[0]
+        return self._infos([replace(entry, state="retired")])[0]
 
     def restore(self, name: str, number: int | None = None, *, who: str = "person", why: str = "") -> ToolVersion:
         """Put *name* back: its latest version that was not revoked, or *number*, which takes the place of another.
@@ -255,7 +256,7 @@ class Registry:
         if number is None:
             entry = self._store.in_force(self._namespace, name)
             number = entry.number if entry else self.history(name)[-1].number
-        return self._calls.stats(self._namespace, name).get((name, number), Stats())
+        return self._calls.stats(self._namespace, [name]).get((name, number), Stats())
 
     def rebuild(self) -> int:
         """Make the index anew from the files of all namespaces; how many versions there are."""
@@ -274,10 +275,10 @@ class Registry:
         if self._audit is not None:
             self._audit.add(Deed(who, what, namespace, name, number, detail))
 
-    def _infos(self, entries: Sequence[Entry], name: str | None = None) -> Infos:
-        if not entries:
-            return []
-        stats = self._calls.stats(self._namespace, name)
+    def _infos(self, entries: Sequence[Entry]) -> Infos:
+        names = {entry.name for entry in entries}
+        # A few names are summed by themselves; beyond that one walk over all calls is the shorter way.
+        stats = self._calls.stats(self._namespace, names if len(names) <= _FEW else None) if names else {}
         return [_info(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,12 +105,12 @@ class CallBook:
         with self._data.reading() as db:
             return [_row(row) for row in db.execute(f"{sql} ORDER BY id DESC LIMIT ?", (*values, limit)).fetchall()]
 
-    def stats(self, namespace: str, name: str | None = None) -> dict[tuple[str, int], Stats]:
-        """The sums by (name, number), of every version that was called, or of those of *name*."""
+    def stats(self, namespace: str, names: Collection[str] | None = None) -> dict[tuple[str, int], Stats]:
+        """The sums by (name, number), of every version that was called, or of those with one of *names*."""
         sql = "SELECT name, number, status, count(*), max(at), total(wall_s) FROM calls WHERE namespace = ?"
         values: list[object] = [namespace]
-        if name is not None:
-            sql, values = f"{sql} AND name = ?", [*values, name]
+        if names is not None:
+            sql, values = f"{sql} AND name IN ({', '.join('?' * len(names))})", [*values, *names]
         with self._data.reading() as db:
             rows = db.execute(f"{sql} GROUP BY name, number, status ORDER BY name, number, status", values).fetchall()
         grouped: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
