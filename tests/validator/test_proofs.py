@@ -18,6 +18,11 @@ from toolwright.tool import CHECKS, Check, Contract, Example, HeldBack, Verdict
 DOUBLE = 'def f(x: int) -> int:\n    """Double a number."""\n    return x * 2\n'
 
 
+@pytest.fixture(scope="module")
+def quick() -> Bench:
+    return Bench(limits=Limits(wall_s=0.5, cpu_s=0.5))
+
+
 def contract_check(verdict: Verdict) -> Check:
     return next(check for check in verdict.checks if check.name == "contract")
 
@@ -178,9 +183,12 @@ def test_arithmetic_out_of_its_domain_is_a_note_on_a_strange_input(bench: Bench,
     assert failing(bench.prove(source, example="f(1)", return_type="float"))[0] == "examples"
 
 
-def test_what_is_not_written_yet_does_not_pass_for_lack_of_an_example(bench: Bench) -> None:
-    source = 'def f(x: int) -> int:\n    """D."""\n    raise NotImplementedError(x)\n'
-    assert "raises NotImplementedError" in failing(bench.prove(source))[1]
+@pytest.mark.parametrize(
+    "body", ["raise NotImplementedError(x)", "return f(x + 1)", "while x < 10**9:\n        x -= 1"]
+)
+def test_what_never_answers_does_not_pass_for_lack_of_an_example(quick: Bench, body: str) -> None:
+    source = f'def f(x: int) -> int:\n    """D."""\n    {body}\n'
+    assert "answers none of" in failing(quick.prove(source))[1]
 
 
 def test_a_stateful_tool_meets_each_example_in_a_fresh_guest(bench: Bench) -> None:
@@ -232,11 +240,6 @@ def test_a_hostile_property_only_wastes_its_own_guest(bench: Bench) -> None:
 def test_the_contracts_notes_are_kept(bench: Bench) -> None:
     verdict = bench.prove(DOUBLE, example="f(4) == 8", contract={"notes": ("No examiner answered.",)})
     assert "No examiner answered." in contract_check(verdict).notes
-
-
-@pytest.fixture(scope="module")
-def quick() -> Bench:
-    return Bench(limits=Limits(wall_s=0.5, cpu_s=0.5))
 
 
 def test_a_loop_that_only_large_inputs_enter_is_a_note(quick: Bench) -> None:

@@ -41,6 +41,7 @@ class _Tally:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     raised: Counter[str] = field(default_factory=Counter)
+    last_words: str = ""
     over_limits: int = 0
     stuck: list[str] = field(default_factory=list)
     """Inputs within the examples' size that went over a limit."""
@@ -86,6 +87,7 @@ def _count(
     shown: Sequence[Mapping[str, Any]],
 ) -> None:
     tally.ran += 1
+    tally.last_words = said(outcome)
     text = call_text(candidate, arguments)
     if outcome.ok:
         tally.answered.append((arguments, outcome))
@@ -138,8 +140,10 @@ def _judge_whole(tally: _Tally, candidate: Candidate) -> None:
     """What only all inputs together show: code that hangs, that is not written, or that does not read its input."""
     if len(tally.stuck) >= _TIMEOUTS:  # one odd input may lead a right function astray
         tally.problems += tally.stuck
-    if tally.raised["NotImplementedError"] == tally.ran and not candidate.spec.examples:
-        tally.problems.append(f"{candidate.spec.name} raises NotImplementedError for every input; write it.")
+    accidents = tally.over_limits + sum(tally.raised[name] for name in (*_UNCLEAR, "NotImplementedError"))
+    if accidents == tally.ran and not candidate.spec.examples and not candidate.grant:
+        last = tally.last_words
+        tally.problems.append(f"{candidate.spec.name} answers none of {tally.ran} inputs; the last one {last}")
     if tally.problems or not uses_no_parameter(candidate.source, candidate.spec.name):
         return
     values = [outcome.value for _, outcome in tally.answered]

@@ -18,7 +18,7 @@ from toolwright.tool import Candidate, Example
 _SHOWN = 300
 _NOT_THERE = re.compile(r"(?i)no such file|not found|n[o']t exist|not a file|cannot (?:find|open|read)")
 _FILE_NAME = re.compile(r"[\w .()/-]*\w\.[A-Za-z][A-Za-z0-9]{0,7}")
-NOT_THE_TOOLS = frozenset({Status.FAULT, Status.CANCELLED})
+NOT_THE_TOOLS = frozenset({Status.FAULT, Status.CANCELLED, Status.NEEDS_APPROVAL})
 """Statuses that say nothing about the candidate: the whole verdict waits."""
 
 
@@ -87,7 +87,7 @@ def load(trial: Trial) -> Found:
     outcome = trial.executor.load(trial.candidate, cancel=trial.cancel, origin=trial.origin)
     if outcome.ok:
         return Found(True)
-    if outcome.status in NOT_THE_TOOLS or outcome.status in (Status.DENIED, Status.NEEDS_APPROVAL):
+    if outcome.status in NOT_THE_TOOLS or outcome.status is Status.DENIED:
         return Found(None, outcome.detail, stopped=outcome)
     return Found(False, f"The source cannot be imported: {said(outcome)}")
 
