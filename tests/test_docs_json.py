@@ -84,6 +84,8 @@ def printed(tmp_path_factory):
         file.write_text(file.read_text().replace("return a + b", "return b + a"))
         do("edited", "show", "add", exit_code=2)
         do("registry adopt", "registry", "adopt", "add")
+        (here.folder / ".toolwright").mkdir()
+        do("registry trust", "registry", "trust")
         do("doctor", "doctor")
         do("unknown tool", "show", "nobody", exit_code=2)
         do("unknown run", "runs", "show", "20260101-000000-abcdef", exit_code=2)
@@ -121,6 +123,7 @@ EXPECTED = {
     "registry retire": "registry",
     "registry restore": "registry",
     "registry rebuild": "registry",
+    "registry trust": "registry",
     "doctor": "doctor",
     "edited": "error",
     "unknown tool": "error",

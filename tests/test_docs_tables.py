@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import click
 import pytest
 
 from docs_support.pages import code, page
@@ -99,12 +100,34 @@ def test_every_command_is_in_the_table():
 
 @pytest.mark.parametrize("group", ["registry", "runs"])
 def test_every_subcommand_is_in_the_table(group):
-    import click
-
     found = cli.get_command(click.Context(cli), group)
     row = next(row for row in page("docs/commands.md").table("command") if code(row["command"])[0].split()[0] == group)
     words = {word for span in code(row["command"]) for word in span.split()}
     assert set(found.commands) <= words
+
+
+def leaves(command, words=()):
+    """Each command that does something, with the words that call it."""
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from leaves(command.get_command(context, name), (*words, name))
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield " ".join(words), {option for one in command.params for option in one.opts}
+
+
+OPTIONS = dict(leaves(cli))
+
+
+def test_every_command_takes_json_but_those_that_the_page_names():
+    assert "Every command takes `--json` but `scripted` and `completion`." in page("docs/commands.md").text
+    assert {name for name, options in OPTIONS.items() if "--json" not in options} == {"scripted", "completion"}
+
+
+@pytest.mark.parametrize("name", ["run", "make"])
+def test_a_command_that_drives_a_model_takes_the_promised_options(name):
+    promised = {"--model", "--base-url", "--surface", "--max-new-tools", "--yes", "--policy", "--home", "--json"}
+    assert OPTIONS[name] >= promised
 
 
 def test_exit_codes_are_those_of_the_table():

@@ -86,9 +86,10 @@ def rebuild(**options: Any) -> None:
 
 @registry.command()
 @click.argument("home", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".toolwright")
-def trust(home: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+def trust(home: Path, as_json: bool) -> None:
     """Use the project's home HOME (./.toolwright), with its approvals and settings, from now on."""
     from toolwright.homes import trust as remember
 
     remember(home)
-    out().print(f"trusted {home.resolve()}", markup=False)
+    _say(as_json, f"trusted {home.resolve()}", trusted=str(home.resolve()))
