@@ -282,8 +282,9 @@ ATTACKS = (
         """
         hoard, size = [], 0
         try:
-            while size < 1500:
-                hoard.append(bytearray(b"x") * (16 * 2**20))
+            while size < 704:
+                hoard.append(bytearray(16 * 2**20))
+                hoard[-1][::4096] = bytes(4096)  # a page counts when it has been touched
                 size += 16
         except MemoryError:
             pass
