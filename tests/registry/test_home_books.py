@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -262,6 +263,20 @@ def test_the_value_of_a_secret_reaches_no_file_of_the_home(home: Home) -> None:
         data = path.read_bytes()
         for spelled in (b'secret"\\value-123', b"value-123"):
             assert spelled not in data, path
+
+
+def test_a_secret_that_is_a_number_leaves_json_readable(home: Home) -> None:
+    home.hide({"PIN": "12345678"})
+    data = {"n": 12345678, "text": "pin 12345678", "12345678": [912345678, True, None, 0.5]}
+    hidden = {"n": "[secret PIN]", "text": "pin [secret PIN]", "[secret PIN]": [912345678, True, None, 0.5]}
+    home.runs.append(Event("outcome", "r1", data))
+    assert home.runs.events("r1")[0].data == hidden
+    assert home.values.get("r1", home.values.put("r1", data)) == hidden
+    home.journal.put("tool", Place("r1"), json.dumps(data).encode())
+    assert json.loads(home.journal.get("tool", Place("r1")) or b"") == hidden
+    untouched = b'{"spaced" :  1}\xff'
+    home.journal.put("tool", Place("r1", 1), untouched)
+    assert home.journal.get("tool", Place("r1", 1)) == untouched
 
 
 def test_a_long_error_is_kept_in_part(home: Home) -> None:

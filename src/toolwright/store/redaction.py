@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 LEAST = 6
 """Shorter values are not looked for: they would be found in innocent text."""
@@ -35,8 +36,23 @@ class Redaction:
             text = text.replace(value, instead)
         return text
 
+    def value(self, value: Any) -> Any:
+        """*value* (JSON) without secret values: in texts, in keys, and as a number that is one."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(item) for item in value]
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return dict(self._known).get(str(value), value)
+        return value
+
     def data(self, data: bytes) -> bytes:
-        """*data* without secret values in UTF-8."""
-        for value, instead in self._known:
-            data = data.replace(value.encode("utf-8", "surrogatepass"), instead.encode())
-        return data
+        """*data* (JSON or other UTF-8 text) without secret values; JSON stays JSON, data without any stays as it is."""
+        if not any(value.encode("utf-8", "surrogatepass") in data for value, _ in self._known):
+            return data
+        try:
+            return json.dumps(self.value(json.loads(data))).encode()
+        except (ValueError, RecursionError):
+            return self.text(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

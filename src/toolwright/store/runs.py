@@ -86,7 +86,8 @@ class RunBook:
         return [Event(row[0], row[1], json.loads(row[2]), row[3]) for row in rows]
 
     def _json(self, value: Any) -> str:
-        return self._redaction.text(json.dumps(value, default=str))
+        # Through JSON first: what has no form of its own there becomes text, and is looked through as such.
+        return json.dumps(self._redaction.value(json.loads(json.dumps(value, default=str))))
 
 
 def _run(row: tuple[Any, ...]) -> Run:

@@ -22,7 +22,7 @@ class ValueBook:
 
     def put(self, run_id: str, value: Any) -> str:
         """Store *value* (JSON) for a run and return its handle; on disk when this returns."""
-        text = self._redaction.text(json.dumps(value, sort_keys=True, separators=(",", ":")))
+        text = json.dumps(self._redaction.value(value), sort_keys=True, separators=(",", ":"))
         handle = hashlib.sha256(text.encode("ascii", "replace")).hexdigest()[:_HANDLE_CHARS]
         with self._data.writing() as db:
             db.execute(
