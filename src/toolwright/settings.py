@@ -142,14 +142,15 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         orchestrator=RoleModel(read.get("model"), read.get("base_url")),
         generator=RoleModel(read.get("generator.model"), read.get("generator.base_url")),
         examiner=RoleModel(read.get("examiner.model"), read.get("examiner.base_url")),
-        policy=read_policy(Path(read["policy"])) if "policy" in read else _home_policy(home),
+        policy=read_policy(Path(read["policy"])) if "policy" in read else home_policy(home),
         limits=_limits(read),
         origins=origins,
         **{key: value for key, value in read.items() if key in plain},
     )
 
 
-def _home_policy(home: Path) -> Policy:
+def home_policy(home: Path) -> Policy:
+    """The policy in the home's own file, or the defaults. SettingsError."""
     path = home / "policy.toml"
     return read_policy(path) if path.exists() else Policy()
 

@@ -87,6 +87,16 @@ def at_model(url: str) -> list[str]:
     return ["--model", "openai:anything", "--base-url", url]
 
 
+def hears_ctrl_c() -> None:
+    """For a child: whoever runs the tests in the background has SIGINT ignored, and that would be inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _on_a_terminal() -> None:
+    hears_ctrl_c()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """A command in a pseudo-terminal of its own; `screen` is all that it printed so far."""
 
@@ -101,7 +111,7 @@ class Terminal:
             env=environ(home, **more),
             cwd=home,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_on_a_terminal,
         )
         os.close(slave)
         self.raw = b""

@@ -10,7 +10,19 @@ import threading
 import time
 
 import pytest
-from shop import TOOLWRIGHT, OneCall, Terminal, alive, as_json, at_model, environ, family, interrupted, toolwright
+from shop import (
+    TOOLWRIGHT,
+    OneCall,
+    Terminal,
+    alive,
+    as_json,
+    at_model,
+    environ,
+    family,
+    hears_ctrl_c,
+    interrupted,
+    toolwright,
+)
 
 from outside.endpoint import Endpoint, Request, calls, says
 from toolwright import Toolwright
@@ -40,6 +52,7 @@ def started(home, url, *words):
         env=environ(home),
         cwd=home,
         start_new_session=True,
+        preexec_fn=hears_ctrl_c,
     )
 
 
@@ -189,6 +202,7 @@ def test_ctrl_c_while_a_tool_is_made_or_called_by_hand_leaves_nothing(home):
         text=True,
         env=environ(home),
         start_new_session=True,
+        preexec_fn=hears_ctrl_c,
     )
     deadline = time.monotonic() + 30
     while not (below := family(process.pid)) and time.monotonic() < deadline:

@@ -93,11 +93,11 @@ class _Ends:
         raise KeyboardInterrupt
 
 
-def main() -> None:
-    """Run the command line and leave with its exit code; no traceback for what a person can mend."""
+def main(command: click.Command = cli) -> None:
+    """Run *command* and leave with its exit code; no traceback for what a person can mend."""
     ends = _Ends()
     try:
-        code = _code()
+        code = _code(command)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe left (`| head`): that is no error of ours; keep the interpreter from flushing into it.
@@ -109,9 +109,9 @@ def main() -> None:
     sys.exit(128 + ends.number if code == STOPPED else code)
 
 
-def _code() -> int:
+def _code(command: click.Command) -> int:
     try:
-        cli.main(standalone_mode=False, prog_name="toolwright")
+        command.main(standalone_mode=False, prog_name="toolwright")
     except SystemExit as left:  # a command's own exit code
         return left.code if isinstance(left.code, int) else 1
     except click.exceptions.Abort:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolwright.cli.look import out, safe
-from toolwright.cli.options import home_options
-from toolwright.errors import SandboxError
+from toolwright.cli import STOPPED
+from toolwright.cli.look import on_terminal, out, safe
+from toolwright.cli.options import sandbox_options
+from toolwright.errors import SandboxError, UserError
 from toolwright.powers import NO_POWERS
 
 if TYPE_CHECKING:
@@ -21,37 +22,53 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--ask", is_flag=True, help="Write no policy: you answer for the powers that the tools ask for.")
-@home_options
-def demo(ask: bool, home: Path | None, as_json: bool) -> None:
+@sandbox_options
+def demo(ask: bool, home: Path | None, as_json: bool, sandbox: str | None) -> None:
     """Run four tasks on a scripted model; the forge, the sandbox, the shelf and the calls are real.
 
     The tasks run twice, the second time in a new process, which finds the tools on the shelf.
     """
-    profile = _wall()
+    if ask and not on_terminal():
+        raise UserError(
+            "--ask: nobody can answer here, since this is not a terminal. Leave it out: a policy is written."
+        )
+    profile = _wall(home, sandbox)
     from toolwright.demo.stage import stage
 
     with stage(home, ask) as play:
         if not as_json:
             _open(play, profile)
-        from toolwright.demo.perform import perform
+        from toolwright.demo.perform import exit_code, perform
 
-        hosts = profile == "full"
-        first = perform(play.home, play.base_url, hosts=hosts, as_json=as_json)
+        first = perform(play.home, play.base_url, profile, as_json=as_json)
+        if first[-1].status == "cancelled":
+            sys.exit(STOPPED)
         if not as_json:
             out().print("\nThe same tasks again, in a new process:", style="bold")
             out().file.flush()
-        words = ["hosts" if hosts else "none", "json" if as_json else "text"]
-        command = [sys.executable, "-m", "toolwright.demo.perform", str(play.home), play.base_url, *words]
-        again = subprocess.run(command, check=False)
+        again = _again(play, profile, as_json)
     if not as_json:
         _close(play, first)
-    sys.exit(again.returncode if all(one.status == "complete" for one in first) else 3)
+    sys.exit(exit_code(first) or again)
 
 
-def _wall() -> str:
+def _again(play: Stage, profile: str, as_json: bool) -> int:
+    words = [str(play.home), play.base_url, profile, *(["--json"] if as_json else [])]
+    process = subprocess.Popen([sys.executable, "-m", "toolwright.demo.perform", *words])
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()  # it may have had the signal as well; the second one does no harm
+        process.wait()
+        raise
+
+
+def _wall(home: Path | None, sandbox: str | None) -> str:
+    from toolwright.homes import own_data_folder
     from toolwright.sandbox.linux import LinuxSandbox
+    from toolwright.settings import load
 
-    box = LinuxSandbox()
+    box = LinuxSandbox(load(home or own_data_folder(), {"sandbox": sandbox}).sandbox)
     try:
         if box.profile == "none":
             raise SandboxError(box.why_not(NO_POWERS))
@@ -63,7 +80,8 @@ def _wall() -> str:
 def _open(play: Stage, profile: str) -> None:
     out().print(
         "The model of this demo is scripted: its answers are read from a file. Everything else is real: the tools are\n"
-        "written to disk, checked, run in the sandbox, kept on the shelf and found there again.",
+        "written to disk, checked, run in the sandbox, kept on the shelf and found there again. The scripted model\n"
+        "says of each answer that it cost nothing; that is the $0.0000 below.",
         style="bold yellow",
     )
     out().print(f"home    {play.home}", markup=False)

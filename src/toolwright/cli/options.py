@@ -52,9 +52,14 @@ def home_options(command: Command) -> Command:
     return _HOME(_JSON(command))
 
 
+def sandbox_options(command: Command) -> Command:
+    """`home_options` and `--sandbox`."""
+    return home_options(_SANDBOX(command))
+
+
 def box_options(command: Command) -> Command:
     """`home_options` and what decides how a call runs."""
-    return home_options(_POLICY(_LIMITS(_SANDBOX(_YES(command)))))
+    return sandbox_options(_POLICY(_LIMITS(_YES(command))))
 
 
 def model_options(command: Command) -> Command:
@@ -70,13 +75,14 @@ def open_toolwright(options: dict[str, Any], sink: Sink | None = None, *, ask: b
     from toolwright.settings import load
 
     given = {name: options[key] for key, name in _SETTINGS.items() if options.get(key) is not None}
-    approve = True if options.get("yes") else _terminal_approval() if ask else None
+    approve = True if options.get("yes") else terminal_approval() if ask else None
     return Toolwright(
         settings=load(options.get("home"), given), approve=approve, sink=sink, record=options.get("record")
     )
 
 
-def _terminal_approval() -> Callable[[Any], Any] | None:
+def terminal_approval() -> Callable[[Any], Any] | None:
+    """Asks the person at the terminal; None if nobody sits there."""
     from toolwright.cli.look import err, on_terminal
 
     if not on_terminal():
