@@ -63,7 +63,7 @@ class Bringing:
         """The tool's file as it stands now, validated with the spec it has, as its next version of origin `person`."""
         text, version = await in_thread(_never(), self.parts.registry.edited, name)
         source = toolfile.read(text).source
-        candidate = replace(version.candidate, source=source, parent=version.digest, lock=())
+        candidate = replace(version.candidate, source=source, lock=())
         return await self._admitted(await self._verdict(candidate, "person"), new_version=True)
 
     async def agreed(self, version: ToolVersion) -> bool:

@@ -161,13 +161,16 @@ class Registry:
         return _version(self._store.load(namespace or self._namespace, name, number))
 
     def edited(self, name: str, number: int | None = None) -> tuple[str, ToolVersion]:
-        """The text of a tool's file as it stands, checked against nothing, and the version as if it were proven.
+        """The text of a tool's file as it stands, checked against nothing, and the version as if that were proven.
 
-        It is for reading and for validating anew, never for running. Raises NotFoundError, SpecError.
+        It is for reading and for validating anew, never for running; its candidate's parent is the digest that was
+        proven. Raises NotFoundError, SpecError.
         """
         stored = self._store.load(self._namespace, name, number)
         source = toolfile.read(stored.text).source
-        return stored.text, toolrecord.version_of(stored.record, source, stored.entry.number)
+        version = toolrecord.version_of(stored.record, source, stored.entry.number)
+        candidate = replace(version.candidate, parent=stored.entry.digest)
+        return stored.text, replace(version, verdict=replace(version.verdict, candidate=candidate))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._store.in_force(self._namespace, name) is not None

@@ -182,6 +182,7 @@ def test_a_file_edited_by_hand_is_noticed_and_can_be_read_for_a_new_validation(
     read, as_edited = shelf.registry.edited("convert_currency")
     assert read == path.read_text()
     assert as_edited.spec == version.spec
+    assert as_edited.candidate.parent == version.digest
     assert shelf.registry.names() == ["convert_currency"]
     mended = replace(
         as_edited.verdict, candidate=replace(as_edited.candidate, source=as_edited.candidate.source + "\n")
