@@ -96,8 +96,8 @@ def test_a_batch_keeps_the_answers_before_the_item_that_crashed(box):
 
 
 def test_a_batch_keeps_the_answers_before_the_item_that_hung_and_each_item_has_its_own_time(box):
-    source = "import time\ndef tool(n: int) -> int:\n    time.sleep(60 if n == 4 else 0.3)\n    return n\n"
-    ended = box.run(job(source, *({"n": n} for n in range(6)), limits=Limits(wall_s=0.8, cpu_s=0.8)))
+    source = "import time\ndef tool(n: int) -> int:\n    time.sleep(60 if n == 4 else 0.6)\n    return n\n"
+    ended = box.run(job(source, *({"n": n} for n in range(6)), limits=Limits(wall_s=2.0, cpu_s=2.0)))
     assert values(ended) == [0, 1, 2, 3]
     assert ended.ending is Ending.TIMEOUT
     assert "limits.wall_s" in ended.detail
@@ -135,7 +135,7 @@ def test_cancelling_takes_effect_at_once(box):
     started = time.monotonic()
     ended = box.run(job("import time\ndef tool():\n    time.sleep(60)\n"), cancel=cancel)
     assert ended.ending is Ending.CANCELLED
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
 
 
 def test_files_go_in_and_come_out(box, tmp_path):
