@@ -110,6 +110,10 @@ SAME = [
         ("compute_median", "Return the median of some numbers.", "numbers: list[float]", "float"),
     ),
     (
+        ("encode_base64", "Encode text as base64.", "text: str", "str"),
+        ("decode_base64", "Decode base64 text.", "text: str", "str"),
+    ),
+    (
         ("extract_emails", "Find all e-mail addresses in a text.", "text: str", "list[str]"),
         ("find_email_addresses", "Extract every email address from a text.", "text: str", "list[str]"),
     ),

@@ -17,6 +17,21 @@ _GENERAL_VERBS = """
     calculate check compute create determine fetch find generate get look make obtain perform produce provide retrieve
     return tell whether given current latest
 """
+_OPPOSITES = {
+    "min": "max",
+    "minimum": "maximum",
+    "smallest": "largest",
+    "shortest": "longest",
+    "first": "last",
+    "lower": "upper",
+    "add": "subtract",
+    "multiply": "divide",
+    "ascending": "descending",
+    "even": "odd",
+    "import": "export",
+    "upload": "download",
+    "vowels": "consonants",
+}
 _ANY = "any"
 _DIGITS = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 
@@ -65,9 +80,15 @@ def _texts(sketch: Sketch) -> str:
 
 
 def _opposite_ways(one: str, other: str) -> bool:
-    """'celsius_to_fahrenheit' against 'fahrenheit_to_celsius': the same words, and not the same tool."""
+    """'celsius_to_fahrenheit' and 'fahrenheit_to_celsius', 'encode_x' and 'decode_x': much alike, and not the same."""
+    if any(_undoes(left, right) or _undoes(right, left) for left in words(one) for right in words(other)):
+        return True
     (before, to, after), (first, second_to, last) = _around_to(one), _around_to(other)
     return bool(to and second_to) and before != after and before == last and after == first
+
+
+def _undoes(word: str, other: str) -> bool:
+    return other in (f"de{word.removeprefix('en')}", f"un{word}", f"dis{word}", _OPPOSITES.get(word, ""))
 
 
 def _around_to(name: str) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
