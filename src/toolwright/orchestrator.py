@@ -156,7 +156,7 @@ class _UnderWay:
         from toolwright.toolset import ToolwrightToolset
 
         run, step = self._run, 0
-        model = Quiet(self._house.models.agent_model(lambda: Place(run.id, step)))
+        model = Quiet(self._house.models.agent_model(lambda: Place(run.id, step), on_text=self._piece))
         toolset = ToolwrightToolset(self._begin, guide=None)
         # An empty answer is asked for again until the step limit: that limit is ours, and the only one.
         agent = Agent(
@@ -194,6 +194,9 @@ class _UnderWay:
             raise _Stopped(f"The limit of {limit} model steps was reached (setting max_steps, --max-steps N).")
         place = Place(self._run.id, step)
         return await asyncio.to_thread(self._house.journal.get, "orchestrator", place) is not None
+
+    def _piece(self, text: str) -> None:
+        self._emit("text-delta", text=text)
 
     def _heard(self, text: str, recorded: bool) -> None:
         if text:

@@ -313,7 +313,7 @@ def on_the_shelf(scene, *names):
 def test_at_most_eight_tools_of_the_shelf_stand_in_the_array_and_what_is_made_joins_them(stage):
     weigh = {**CONVERT_ASKED, "tool_name": "weigh", "description": "Weigh a parcel.", "example": "weigh(1.0, 2.0)"}
     scene = stage(
-        calls(("request_new_tool", weigh), ("search_tools", {"query": "convert amount money"}), step=0),
+        calls(("request_new_tool", weigh), ("search_tools", {"query": "shelf nine ten"}), step=0),
         calls(("shelf_nine", {"amount": 3}), ("shelf_ten", {"amount": 4}), step=1),
         says("Done."),
         writes(CONVERT.replace("convert", "weigh")),
@@ -327,3 +327,34 @@ def test_at_most_eight_tools_of_the_shelf_stand_in_the_array_and_what_is_made_jo
     assert third == second
     assert [json.loads(text) for text in scene.results()[2:]] == [3.0, 4.0]
     assert result.reused == ("shelf_nine@1", "shelf_ten@1")
+
+
+def test_a_streaming_model_is_heard_while_it_speaks_and_the_pieces_are_not_kept(stage):
+    scene = stage(*MAKE_AND_USE)
+    result = scene.do(given={"stream": True})
+    assert (result.status, result.output) == ("complete", "It is 18550.0.")
+    assert "".join(data["text"] for _, data in scene.heard.of("text-delta")) == "It is 18550.0."
+    with scene.open() as tw:
+        assert "text-delta" not in [event.kind for event in tw.events(result.run_id)]
+
+
+def test_a_tool_that_was_edited_by_hand_is_not_run_and_the_model_reads_why(stage):
+    scene = stage(*MAKE_AND_USE)
+    scene.do()
+    file = scene.home / "tools" / "convert" / "1.py"
+    file.write_text(file.read_text().replace("amount * rate", "amount * rate * 2"))
+    scene = stage(calls(("convert", {"amount": 2, "rate": 4}), results=0), says("I can't."))
+    result = scene.do("zzz")
+    assert "denied" in scene.results()[0]
+    assert "edited" in scene.results()[0]
+    assert result.reused == ()
+
+
+def test_a_retired_tool_is_not_available(stage):
+    scene = stage(*MAKE_AND_USE)
+    scene.do()
+    with scene.open() as tw:
+        tw.registry.retire("convert")
+    scene = stage(calls(("convert", {"amount": 2, "rate": 4}), results=0), says("I can't."))
+    scene.do("zzz")
+    assert scene.results()[0].startswith("convert is not available; use request_new_tool")

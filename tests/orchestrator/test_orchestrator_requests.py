@@ -177,9 +177,18 @@ def test_a_no_comes_back_with_its_reason(stage):
     assert request.examples == ("fetch_rate('ILS')",)
 
 
+KNOWN = RATE.replace("    with urllib", "    if currency == 'ILS':\n        return 3.71\n    with urllib")
+FETCH = (
+    calls(("request_new_tool", RATE_ASKED), results=0, not_offered="fetch_rate"),
+    calls(("fetch_rate", {"currency": "ILS"}), results=1),
+    calls(("fetch_rate", {"currency": "ILS"}), results=0),
+    says("{{results[-1]}}"),
+    writes(KNOWN),
+)
+
+
 @pytest.mark.parametrize("kind", ["plain", "async"])
 def test_a_yes_is_recorded_so_that_later_runs_do_not_ask_again(stage, kind):
-    source = RATE.replace("    with urllib", "    if currency == 'ILS':\n        return 3.71\n    with urllib")
     asked = []
 
     def plain(request):
@@ -190,13 +199,7 @@ def test_a_yes_is_recorded_so_that_later_runs_do_not_ask_again(stage, kind):
         await asyncio.sleep(0)
         return plain(request)
 
-    scene = stage(
-        calls(("request_new_tool", RATE_ASKED), results=0, not_offered="fetch_rate"),
-        calls(("fetch_rate", {"currency": "ILS"}), results=1),
-        calls(("fetch_rate", {"currency": "ILS"}), results=0),
-        says('{{result("fetch_rate")}}'),
-        writes(source),
-    )
+    scene = stage(*FETCH)
     approve = {"plain": plain, "async": later}[kind]
     result = scene.do("The rate of a currency.", approve=approve)
     assert (result.output, result.made) == ("3.71", ("fetch_rate@1",)), scene.results()
@@ -214,3 +217,18 @@ def test_the_time_that_a_person_takes_is_not_the_runs(stage):
 
     result = scene.do(approve=approve, given={"run_wall_s": 4.0})
     assert result.output == "No rate.", result.reason
+
+
+def test_a_tool_whose_approval_was_taken_back_is_asked_about_at_its_next_call(stage):
+    scene = stage(*FETCH)
+    task = "The rate of a currency."
+    scene.do(task, approve=True)
+    with scene.open() as tw:
+        ((number, _),) = tw._parts.home.approvals.list()
+        tw._parts.home.approvals.revoke(number)
+    denied = scene.do(task, approve=None)
+    assert "denied" in denied.output
+    assert "[[rule]]" in scene.results()[0]
+    assert denied.reused == ()
+    allowed = scene.do(task, approve=True)
+    assert (allowed.output, allowed.reused) == ("3.71", ("fetch_rate@1",))

@@ -35,7 +35,7 @@ with Toolwright("openai:scripted", base_url=url, home=home) as tw:
 """
 
 TURNS = (
-    calls(("request_new_tool", CONVERT_ASKED), ask(SAVE, "str", "save('x')"), step=0),
+    calls(("request_new_tool", CONVERT_ASKED), ask(SAVE, "str", "save('x')"), step=0, text="First."),
     calls(("convert", {"amount": 5000, "rate": 3.71}), ("save", {"text": "kept"}), ("nobody", {}), step=1),
     says("It is {{results[2]}}."),
     writes(SAVE, when={"last_user": "save"}),
@@ -105,8 +105,10 @@ def test_a_finished_run_gives_its_stored_result_and_asks_no_model(stage):
     scene = stage(*TURNS)
     result, _ = whole_run(scene)
     scene.server.reset()
+    scene.heard = Heard()
     again = scene.do(resume=result.run_id)
     assert scene.server.log == []
+    assert scene.heard.events == [], "it is not run again from its record either"
     assert (again.output, again.made, again.reused, again.files, again.cost, again.status) == (
         result.output,
         result.made,
@@ -130,6 +132,8 @@ def test_what_is_on_record_is_not_told_or_called_a_second_time(stage):
         assert tw.registry.stats("convert").calls == 1
     assert told.count("tool-made") == 2
     assert "tool-made" not in scene.heard.kinds()
+    assert told.count("text") == 1
+    assert [data["text"] for _, data in scene.heard.of("text")] == ["It is 18550.0."]
 
 
 SENDS = '''def send_note(text: str) -> str:
