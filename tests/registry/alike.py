@@ -110,10 +110,6 @@ SAME = [
         ("compute_median", "Return the median of some numbers.", "numbers: list[float]", "float"),
     ),
     (
-        ("encode_base64", "Encode text as base64.", "text: str", "str"),
-        ("decode_base64", "Decode base64 text.", "text: str", "str"),
-    ),
-    (
         ("extract_emails", "Find all e-mail addresses in a text.", "text: str", "list[str]"),
         ("find_email_addresses", "Extract every email address from a text.", "text: str", "list[str]"),
     ),
@@ -298,6 +294,10 @@ DIFFERENT = [
     (
         ("fetch_json", "Download a JSON document from a URL.", "url: str", "dict"),
         ("download_image", "Download an image from a URL.", "url: str", "bytes"),
+    ),
+    (
+        ("encode_base64", "Encode text as base64.", "text: str", "str"),
+        ("decode_base64", "Decode base64 text.", "text: str", "str"),
     ),
     (
         ("roman_numeral", "Convert an integer to a Roman numeral.", "n: int", "str"),
