@@ -44,14 +44,14 @@ class NoSecrets:
 class NoPackages:
     """Environments of a machine that has no packages at all."""
 
-    def lock(self, packages: Sequence[str]) -> tuple[str, ...]:
+    def lock(self, packages: Sequence[str], *, cancel: threading.Event | None = None) -> tuple[str, ...]:
         from toolwright.errors import FaultError, SpecError
 
         if "unreachable" in packages:
             raise FaultError("The package index does not answer.")
         raise SpecError(f"There is no package {packages[0]!r}.")
 
-    def path(self, lock: Sequence[str]) -> Path:
+    def path(self, lock: Sequence[str], *, cancel: threading.Event | None = None) -> Path:
         raise AssertionError("nothing was locked")
 
 

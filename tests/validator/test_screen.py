@@ -86,6 +86,7 @@ def test_os_system_is_seen_by_whatever_road_it_is_reached(source: str) -> None:
         "from pathlib import Path\nPath('a/b.txt').write_text('x')\n(Path('/tmp') / 'x').read_text()",
         "from pathlib import PurePosixPath\nX = PurePosixPath('/usr/local').name",
         "X = '/etc/passwd'.replace('/', '_')",
+        "def f(base, x):\n    base = base / x\n    x = x + x\n    return base.read_text()",
         "key = 'abcdefghijklmnopqrstuvwxyz0123456789'",
         "TOKEN = r'[A-Za-z_][A-Za-z0-9_]*'\nkey = 'name'\npassword = 'correct horse battery staple'",
         "PATTERN = r'sk-[A-Za-z0-9]{20,}'\nOTHER = 'AKIA[0-9A-Z]{16}'",
@@ -238,9 +239,23 @@ def test_most_attacks_fall_at_the_screen() -> None:
     assert len(seen) / len(every) >= 0.85, sorted({name for name, _ in every} - set(seen))
 
 
-def test_hostile_nesting_ends_in_time() -> None:
-    source = "\n".join(f"a{n} = a{n + 1} + a{n + 1}" for n in range(500)) + "\nimport os\ngetattr(os, a0)"
-    assert "module" in rules(source)
+HOSTILE = {
+    "sums": [f"a{n} = a{n + 1} + a{n + 1}" for n in range(200)],
+    "joins": [f"a{n} = ''.join([{', '.join([f'a{n + 1}'] * 50)}])" for n in range(40)],
+    "texts": [f"a{n} = f'{{a{n + 1}}}{{a{n + 1}}}'" for n in range(200)] + ["a200 = 'x' * 1"],
+    "calls": [f"a{n} = a{n + 1}(a{n + 1}) or a{n + 1}.x(a{n + 1})" for n in range(200)] + ["a200 = print"],
+    "circles": [f"x = f{n}(x).y or x[x](x)" for n in range(200)],
+    "paths": [f"p = p / p / 'a{n}' / p" for n in range(100)] + ["p.read_text()", "open(p)"],
+    "loops": [f"for a{n} in a{n + 1}:\n    b = [a{n}, b]" for n in range(200)],
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("lines", HOSTILE.values(), ids=HOSTILE)
+def test_names_that_lead_to_many_names_are_looked_at_in_time(lines: list[str]) -> None:
+    head = "import os, requests\nfrom pathlib import Path\np = Path('/etc')\n"
+    source = head + "\n".join(lines) + "\ngetattr(os, a0)\nopen(a0)\nrequests.get(a0)"
+    assert "module" in rules(source, grant=ACME, packages=("requests",))
 
 
 @pytest.mark.parametrize(

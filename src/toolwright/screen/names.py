@@ -12,6 +12,9 @@ Scoped = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 Comprehension = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _NOTHING: frozenset[str] = frozenset()
 _LONGEST_FOLD = 4096
+_LONGEST_NAME = 200
+_MOST_NAMES = 32
+_DEEPEST = 60
 
 _SEPARATORS = frozenset({"sep"})
 _DECODERS: dict[str, Callable[[str], bytes]] = {
@@ -66,11 +69,14 @@ class Names:
         self._scopes: dict[ast.AST, Scope] = {}
         self._stars: list[str] = []
         self._known: dict[ast.AST, frozenset[str]] = {}
+        self._constants: dict[ast.AST, str | bytes | int | float | None] = {}
+        self.paths: dict[ast.AST, str | None] = {}
+        """What the rules about files have worked out already."""
         self._visit(tree, self.module)
 
     def of(self, node: ast.AST) -> frozenset[str]:
         """The dotted names that *node* may stand for; empty when nothing can be said. A call is written `name()`."""
-        return self._resolve(node, ())
+        return self._resolve(node, 0)
 
     def text(self, node: ast.AST | None) -> str | None:
         """The string that *node* always is (a literal, a constant's name, a sum, a join, a reversal), or None."""
@@ -79,8 +85,14 @@ class Names:
 
     def constant(self, node: ast.AST | None, depth: int = 0) -> str | bytes | int | float | None:
         """The constant that *node* always is, worked out without running anything; None when it is not one."""
-        if node is None or depth > 20:
+        if node is None or depth > _DEEPEST:
             return None
+        if node not in self._constants:
+            self._constants[node] = None  # what leads back to itself is no constant
+            self._constants[node] = self._folded(node, depth)
+        return self._constants[node]
+
+    def _folded(self, node: ast.AST, depth: int) -> str | bytes | int | float | None:
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, (str, bytes, int, float)) else None
         if isinstance(node, ast.Name):
@@ -91,7 +103,7 @@ class Names:
             return _operate(node.op, self.constant(node.left, depth + 1), self.constant(node.right, depth + 1))
         if isinstance(node, ast.JoinedStr):
             pieces = [self.constant(part, depth + 1) for part in node.values]
-            return "".join(map(str, pieces)) if None not in pieces else None
+            return "".join(map(str, pieces))[:_LONGEST_FOLD] if None not in pieces else None
         if isinstance(node, ast.FormattedValue) and node.format_spec is None and node.conversion == -1:
             return self.constant(node.value, depth + 1)
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
@@ -113,7 +125,7 @@ class Names:
             if isinstance(glue, str) and isinstance(parts, (ast.List, ast.Tuple)):
                 pieces = [self.constant(part, depth + 1) for part in parts.elts]
                 texts = [piece for piece in pieces if isinstance(piece, str)]
-                return glue.join(texts) if len(texts) == len(pieces) else None
+                return glue.join(texts)[:_LONGEST_FOLD] if len(texts) == len(pieces) else None
         if isinstance(function, ast.Attribute) and function.attr == "decode":
             encoded = self.constant(function.value, depth + 1)
             return encoded.decode("latin-1") if isinstance(encoded, bytes) else None
@@ -221,34 +233,35 @@ class Names:
             scope = scope.parent
         return None
 
-    def _resolve(self, node: ast.AST, trail: tuple[ast.AST, ...]) -> frozenset[str]:
+    def _resolve(self, node: ast.AST, depth: int) -> frozenset[str]:
         if node in self._known:
             return self._known[node]
-        if node in trail or len(trail) > 60:
+        if depth > _DEEPEST:
             return _NOTHING
-        found = frozenset(_canonical(name) for name in self._names(node, (*trail, node)))
-        if not trail:
-            self._known[node] = found
-        return found
+        # What leads back to itself adds nothing to what it may be; each expression is worked out once.
+        self._known[node] = _NOTHING
+        found = {name for name in map(_canonical, self._names(node, depth + 1)) if len(name) <= _LONGEST_NAME}
+        self._known[node] = frozenset(sorted(found)[:_MOST_NAMES])
+        return self._known[node]
 
-    def _names(self, node: ast.AST, trail: tuple[ast.AST, ...]) -> Iterator[str]:
+    def _names(self, node: ast.AST, depth: int) -> Iterator[str]:
         if isinstance(node, ast.Name):
-            yield from self._of_name(node, trail)
+            yield from self._of_name(node, depth)
         elif isinstance(node, ast.Attribute):
-            yield from (f"{base}.{node.attr}" for base in self._resolve(node.value, trail))
+            yield from (f"{base}.{node.attr}" for base in self._resolve(node.value, depth))
         elif isinstance(node, ast.Call):
-            yield from self._of_call(node, trail)
+            yield from self._of_call(node, depth)
         elif isinstance(node, ast.Subscript):
-            yield from self._of_item(node, trail)
+            yield from self._of_item(node, depth)
         elif isinstance(node, ast.IfExp):
-            yield from self._resolve(node.body, trail) | self._resolve(node.orelse, trail)
+            yield from self._resolve(node.body, depth) | self._resolve(node.orelse, depth)
         elif isinstance(node, ast.BoolOp):
             for value in node.values:
-                yield from self._resolve(value, trail)
+                yield from self._resolve(value, depth)
         elif isinstance(node, (ast.NamedExpr, ast.Await)):
-            yield from self._resolve(node.value, trail)
+            yield from self._resolve(node.value, depth)
 
-    def _of_name(self, node: ast.Name, trail: tuple[ast.AST, ...]) -> Iterator[str]:
+    def _of_name(self, node: ast.Name, depth: int) -> Iterator[str]:
         bound = self._bound(node)
         if bound is None:
             if hasattr(builtins, node.id) or node.id in ("__builtins__", "exit", "quit"):
@@ -260,14 +273,14 @@ class Names:
             if isinstance(value, str):
                 yield value
             elif value is not None:
-                yield from self._resolve(value, trail)
+                yield from self._resolve(value, depth)
 
-    def _of_call(self, node: ast.Call, trail: tuple[ast.AST, ...]) -> Iterator[str]:
-        for function in self._resolve(node.func, trail):
+    def _of_call(self, node: ast.Call, depth: int) -> Iterator[str]:
+        for function in self._resolve(node.func, depth):
             first = node.args[0] if node.args else None
             if function == "builtins.getattr" and len(node.args) >= 2:
                 attribute = self.text(node.args[1])
-                bases = self._resolve(node.args[0], trail)
+                bases = self._resolve(node.args[0], depth)
                 yield from (f"{base}.{attribute}" for base in bases if attribute)
             elif function.endswith((".__getattribute__", ".__getattr__")) and node.args:
                 attribute = self.text(node.args[-1])
@@ -278,16 +291,16 @@ class Names:
                 if module:
                     yield module.partition(".")[0] if function == "builtins.__import__" else module
             elif function == "builtins.vars" and first is not None:
-                yield from (f"{base}.__dict__" for base in self._resolve(first, trail))
+                yield from (f"{base}.__dict__" for base in self._resolve(first, depth))
             elif function == "functools.partial" and first is not None:
-                yield from self._resolve(first, trail)
+                yield from self._resolve(first, depth)
             elif function.endswith((".__dict__.get", ".__dict__.pop", "sys.modules.get")) and first is not None:
                 yield from self._item_of(function.rpartition(".")[0], first)
             else:
                 yield f"{function}()"
 
-    def _of_item(self, node: ast.Subscript, trail: tuple[ast.AST, ...]) -> Iterator[str]:
-        for base in self._resolve(node.value, trail):
+    def _of_item(self, node: ast.Subscript, depth: int) -> Iterator[str]:
+        for base in self._resolve(node.value, depth):
             yield from self._item_of(base, node.slice)
 
     def _item_of(self, base: str, key: ast.expr) -> Iterator[str]:

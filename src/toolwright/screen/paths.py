@@ -79,6 +79,8 @@ _PATHS = frozenset({"pathlib.Path", "pathlib.PosixPath"})
 _PATH_VALUES = ("pathlib.Path()", "pathlib.PosixPath()", "pathlib.Path.home()")
 _FREE = ("/tmp", "/dev/null", "/dev/urandom", "/dev/random", "/dev/zero", "/usr/share/zoneinfo")
 _UNKNOWN = "?"
+_DEEPEST = 60
+_LONGEST = 4096
 
 
 def path_findings(names: Names, tree: ast.Module, grant: Grant) -> Iterator[tuple[int, str, str]]:
@@ -112,25 +114,51 @@ def _touched(names: Names, call: ast.Call) -> Iterator[ast.expr]:
         yield from (one for one in _path_values(names, call.func.value) if one is not None)
 
 
-def _path_values(names: Names, node: ast.expr, depth: int = 0) -> Iterator[ast.expr]:
+def _path_values(names: Names, node: ast.expr) -> Iterator[ast.expr]:
     """What *node* is as an expression that builds a Path, through names."""
-    if isinstance(node, ast.Name) and depth < 10:
-        for value in names.bound_values(node):
-            yield from _path_values(names, value, depth + 1)
-    elif _is_path(names, node):
-        yield node
+    seen: set[ast.expr] = set()
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        if isinstance(one, ast.Name):
+            waiting += names.bound_values(one)
+        elif _is_path(names, one):
+            yield one
 
 
 def _is_path(names: Names, node: ast.expr) -> bool:
-    if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Div) and any(True for _ in _path_values(names, node.left))
-    return any(dotted.startswith(_PATH_VALUES) for dotted in names.of(node))
+    """Whether *node* is a Path: built by one, or divided from one."""
+    seen: set[ast.expr] = set()
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Div):
+            waiting.append(one.left)
+        elif isinstance(one, ast.Name):
+            waiting += names.bound_values(one)
+        elif any(dotted.startswith(_PATH_VALUES) for dotted in names.of(one)):
+            return True
+    return False
 
 
 def _literal(names: Names, node: ast.expr, depth: int = 0) -> str | None:
     """The path that *node* is, as far as it is written in the source: '/etc/?' when the end is not known."""
-    if depth > 10:
+    if depth > _DEEPEST:
         return None
+    if node not in names.paths:
+        names.paths[node] = None  # what leads back to itself says nothing
+        path = _worked_out(names, node, depth)
+        names.paths[node] = path[:_LONGEST] if path else path
+    return names.paths[node]
+
+
+def _worked_out(names: Names, node: ast.expr, depth: int) -> str | None:
     text = names.constant(node)
     if isinstance(text, (str, bytes)):
         return text if isinstance(text, str) else text.decode("latin-1")
