@@ -1,6 +1,7 @@
 """A run that was killed goes on: nothing that is on record is asked, made or run a second time."""
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -99,6 +100,28 @@ def test_a_run_goes_on_after_a_kill_at_every_record(stage, tmp_path, when):
             return scene
 
         goes_on_after(elsewhere, other, at, when)
+
+
+@pytest.mark.long
+def test_a_run_goes_on_after_kills_at_random_moments(stage, tmp_path):
+    draw = random.Random(7)
+    for number in range(10):
+        scene = stage(*TURNS)
+        scene.home = tmp_path / str(number) / "home"
+        scene.home.parent.mkdir()
+        run_id = None
+        while run_id is None:
+            words = [sys.executable, "-c", DIES, str(scene.home), scene.url, "0", ""]
+            process = subprocess.Popen(words, cwd=scene.home.parent)
+            time.sleep(draw.uniform(0.8, 4.0))
+            process.kill()
+            process.wait()
+            with scene.open() as tw:
+                run_id = next((run.id for run in tw.runs()), None)
+        result = scene.do(resume=run_id)
+        assert (result.status, result.output) == ("complete", "It is 18550.0."), result.reason
+        assert (result.made, result.reused) == (("convert@1", "save@1"), ())
+        assert [path.read_text() for path in result.files] == ["kept"]
 
 
 def test_a_finished_run_gives_its_stored_result_and_asks_no_model(stage):
