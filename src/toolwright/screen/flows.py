@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from toolwright.screen.names import Names
 
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "urlopen", "send"})
+_MOST_STEPS = 20
+"""Functions between a literal and its request that are followed."""
 _Functions = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -44,7 +46,7 @@ class _Flows:
     def talking(self, is_client: Callable[[str], bool]) -> set[str]:
         """The functions of the module that send, or call one that does."""
         found: set[str] = set()
-        while True:
+        for _ in range(_MOST_STEPS):
             more = {
                 name
                 for name, function in self._functions.items()
@@ -54,8 +56,9 @@ class _Flows:
                 )
             }
             if not more:
-                return found
+                break
             found |= more
+        return found
 
     def sends(self, call: ast.Call, talking: set[str], is_client: Callable[[str], bool]) -> bool:
         """Whether *call* is one of a client, of a function that sends, or by a client's verb on who knows what."""
