@@ -21,7 +21,7 @@ from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
-from toolwright.wiring import Parts, Tee, build
+from toolwright.wiring import Parts, build
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
@@ -127,13 +127,15 @@ class Toolwright:
         approve: Approve | None,
         sink: Sink | None,
     ) -> RunResult:
-        heard = Tee(self._parts.trace, self._sink, sink or Silence())
-        if resume is not None:
-            return await self._parts.orchestrator.resume(resume, approve=approve, sink=heard)
-        if not task.strip():
-            raise UserError("The task is empty; say in a sentence what is to be done.")
-        options = self._options(files, out)
-        return await self._parts.orchestrator.run(task, options=options, approve=approve, sink=heard)
+        run_id, heard = resume or new_run_id(), self._parts.switchboard
+        with heard.listening(run_id, sink or Silence()):
+            if resume is not None:
+                return await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
+            if not task.strip():
+                raise UserError("The task is empty; say in a sentence what is to be done.")
+            options = self._options(files, out)
+            orchestrator = self._parts.orchestrator
+            return await orchestrator.run(task, run_id=run_id, options=options, approve=approve, sink=heard)
 
     def _options(self, files: Sequence[str | Path] = (), out: str | Path | None = None) -> Options:
         own = self.settings
@@ -202,13 +204,12 @@ class Toolwright:
             id=id,
             options=self._options(),
             approve=self._approve,
-            sink=Tee(self._parts.trace, self._sink),
+            sink=self._parts.switchboard,
             bridge=self._portal.run_from_loop,
         )
 
     def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
-        heard = Tee(self._sink, sink or Silence())
-        return Bringing(self._parts, self.settings, approve or self._approve, heard, new_run_id())
+        return Bringing(self._parts, self.settings, approve or self._approve, sink or Silence(), new_run_id())
 
     def close(self) -> None:
         """Stop what runs and leave no process behind. May be called twice."""

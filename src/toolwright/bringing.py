@@ -32,11 +32,15 @@ class Bringing:
     run_id: str
 
     async def make(self, spec: ToolSpec | Mapping[str, Any]) -> Forged:
-        """Forge *spec*; powers are asked for as in a run. Raises SpecError and NameTakenError."""
+        """Forge *spec*; powers are asked for as in a run. SpecError; a taken name is a Forged with its reason."""
         if not isinstance(spec, ToolSpec):
             spec = schema.tool_spec(namespace=self.settings.namespace, **spec)
-        place = Place(self.run_id)
-        forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=self.sink.emit)
+        with self.parts.switchboard.listening(self.run_id, self.sink):
+            return await self._forged(spec)
+
+    async def _forged(self, spec: ToolSpec) -> Forged:
+        place, emit = Place(self.run_id), self.parts.switchboard.emit
+        forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit)
         while forged.asks:
             candidate = forged.verdicts[-1].candidate
             answer = await self._consent().ask(request_for(candidate, "agent", self.run_id, forged.cost.dollars))
@@ -122,7 +126,7 @@ class Bringing:
         )
 
     def _consent(self) -> Consent:
-        return Consent(self.approve, self.parts.home.approvals, self.sink, self.run_id)
+        return Consent(self.approve, self.parts.home.approvals, self.parts.switchboard, self.run_id)
 
 
 def _never() -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,28 +31,32 @@ PROMPTS = "prompts"
 """Folder of the home whose `ROLE.md` stands in for a built-in prompt."""
 
 
-class Tee:
-    """A sink that hands each event to several."""
+class Switchboard:
+    """The sink of the whole house: keeps each event, hands it to *everything*, and to who listens to its run.
 
-    def __init__(self, *sinks: Sink) -> None:
-        self._sinks = sinks
+    Pieces of streamed text are not kept.
+    """
+
+    def __init__(self, home: Home, everything: Sink) -> None:
+        self._runs, self._everything = home.runs, everything
+        self._listeners: dict[str, Sink] = {}
+
+    @contextmanager
+    def listening(self, run_id: str, sink: Sink) -> Iterator[None]:
+        """*sink* hears what happens in the run *run_id*."""
+        self._listeners[run_id] = sink
+        try:
+            yield
+        finally:
+            del self._listeners[run_id]
 
     def emit(self, event: Event) -> None:
-        """Hand it on, in order."""
-        for sink in self._sinks:
-            sink.emit(event)
-
-
-class Trace:
-    """The sink that keeps a run's events in the home; pieces of streamed text are not kept."""
-
-    def __init__(self, home: Home) -> None:
-        self._runs = home.runs
-
-    def emit(self, event: Event) -> None:
-        """Keep it."""
-        if event.kind != "text-delta":
+        """Keep it and hand it on; what belongs to no run is not kept."""
+        if event.run_id and event.kind != "text-delta":
             self._runs.append(event)
+        self._everything.emit(event)
+        if (listener := self._listeners.get(event.run_id)) is not None:
+            listener.emit(event)
 
 
 class EnvironmentSecrets:
@@ -79,7 +85,7 @@ class Parts:
     orchestrator: Orchestrator
     models: Models
     sandbox: Sandbox
-    trace: Trace
+    switchboard: Switchboard
     house: House
 
     async def aclose(self) -> None:
@@ -104,13 +110,15 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         room=settings.max_tools,
     )
     box = sandbox or LinuxSandbox(profile=settings.sandbox)
-    environments = Environments(
-        settings.home / "environments", on_progress=lambda text: sink.emit(Event("warning", "", {"text": text}))
-    )
+    heard = Switchboard(home, sink)
+
+    def progress(text: str) -> None:
+        heard.emit(Event("warning", "", {"text": text}))
+
+    environments = Environments(settings.home / "environments", on_progress=progress)
     executor = Executor(box, settings.policy, home.approvals, environments, EnvironmentSecrets(home), settings.limits)
     validator = Validator(executor)
-    trace = Trace(home)
-    models = Models(_by_role(settings), home.journal, home.ledger, Tee(trace, sink).emit, record=record)
+    models = Models(_by_role(settings), home.journal, home.ledger, heard.emit, record=record)
     folder = settings.home / PROMPTS
     forge = Forge(
         Generator(models, folder),
@@ -132,7 +140,7 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         folder=settings.home / "runs",
         prompt=prompts.text("orchestrator", folder),
     )
-    return Parts(home, registry, executor, validator, forge, Orchestrator(house), models, box, trace, house)
+    return Parts(home, registry, executor, validator, forge, Orchestrator(house), models, box, heard, house)
 
 
 def _by_role(settings: Settings) -> dict[str, ModelSettings]:
