@@ -13,7 +13,7 @@ from toolwright.call import Call, FileRef, Outcome, Status
 from toolwright.errors import FaultError, SpecError
 from toolwright.policy import Approval, Policy, Question
 from toolwright.powers import ALLOWED_PACKAGES, Grant, Limits, Origin, package_name
-from toolwright.sandbox import Exit, InputFile, Job, Sandbox
+from toolwright.sandbox import Ending, Exit, InputFile, Job, Sandbox
 from toolwright.tool import Candidate, ToolVersion
 
 Subject = Candidate | ToolVersion
@@ -36,11 +36,11 @@ class Secrets(Protocol):
 class Environments(Protocol):
     """Where locked sets of packages are built."""
 
-    def lock(self, packages: Sequence[str]) -> tuple[str, ...]:
+    def lock(self, packages: Sequence[str], *, cancel: threading.Event | None = None) -> tuple[str, ...]:
         """Exact versions with hashes. Raises SpecError for what cannot be had, FaultError for trouble on the way."""
 
-    def path(self, lock: Sequence[str]) -> Path:
-        """The read-only folder of that set, built if need be. Raises FaultError."""
+    def path(self, lock: Sequence[str], *, cancel: threading.Event | None = None) -> Path:
+        """The read-only folder of that set, built if need be. Raises FaultError, also when *cancel* is set."""
 
 
 class Workspace(Protocol):
@@ -98,15 +98,15 @@ class Executor:
         why_not = self.sandbox.why_not(question.grant)
         return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
 
-    def locked(self, candidate: Candidate) -> Candidate:
+    def locked(self, candidate: Candidate, *, cancel: threading.Event | None = None) -> Candidate:
         """*candidate* with its packages resolved to exact versions and hashes. Raises SpecError or FaultError."""
         if not candidate.packages or candidate.lock:
             return candidate
-        return replace(candidate, lock=tuple(self._environments.lock(candidate.packages)))
+        return replace(candidate, lock=tuple(self._environments.lock(candidate.packages, cancel=cancel)))
 
     def load(self, subject: Subject, *, cancel: threading.Event | None = None, origin: Origin = "agent") -> Outcome:
         """Import the source in a box without powers and call nothing; ok means that it got that far."""
-        ready = self._prepare(subject, Grant(), None, origin)
+        ready = self._prepare(subject, Grant(), None, origin, cancel)
         if isinstance(ready, Outcome):
             return ready
         return outcomes.of_load(self._run(ready.job, None, cancel))
@@ -148,7 +148,7 @@ class Executor:
                 answers[index] = Outcome(Status.BAD_CALL, detail=f"{candidate.spec.name}: {wrong}", reason="arguments")
         waiting = [index for index in range(len(calls)) if index not in answers]
         if waiting:
-            ready = self._prepare(subject, grant, limits, origin)
+            ready = self._prepare(subject, grant, limits, origin, cancel)
             if isinstance(ready, Outcome):
                 answers.update(dict.fromkeys(waiting, ready))
             else:
@@ -177,13 +177,21 @@ class Executor:
     def _run(self, job: Job, files: Workspace | None, cancel: threading.Event | None) -> Exit:
         if files is None:
             return self.sandbox.run(job, cancel=cancel)
-        folder = files.collect_into()
-        ended = self.sandbox.run(replace(job, files=files.inputs()), collect=folder, cancel=cancel)
-        files.take(ended.files, folder)
+        try:
+            folder = files.collect_into()
+            ended = self.sandbox.run(replace(job, files=files.inputs()), collect=folder, cancel=cancel)
+            files.take(ended.files, folder)
+        except OSError as error:
+            return Exit(Ending.FAULT, f"The run's files cannot be kept: {error}.")
         return ended
 
     def _prepare(
-        self, subject: Subject, grant: Grant | None, limits: Limits | None, origin: Origin
+        self,
+        subject: Subject,
+        grant: Grant | None,
+        limits: Limits | None,
+        origin: Origin,
+        cancel: threading.Event | None,
     ) -> _Ready | Outcome:
         candidate, origin = _candidate(subject, origin)
         if isinstance(subject, ToolVersion) and subject.state != "active":
@@ -199,8 +207,12 @@ class Executor:
             detail = f"{candidate.spec.name} needs the secret {missing[0]}; set the environment variable {missing[0]}."
             return Outcome(Status.DENIED, detail=detail, reason="secret-missing")
         try:
-            environment = self._environments.path(candidate.lock) if candidate.lock else None
+            environment = self._environments.path(candidate.lock, cancel=cancel) if candidate.lock else None
         except (FaultError, SpecError) as error:
+            if cancel is not None and cancel.is_set():
+                return Outcome(
+                    Status.CANCELLED, detail="It was stopped while its packages were got.", reason="cancelled"
+                )
             return Outcome(Status.FAULT, detail=str(error), reason="packages")
         job = Job(
             source=candidate.source,

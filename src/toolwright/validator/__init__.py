@@ -70,7 +70,7 @@ class Validator:
         origin: Origin,
     ) -> Verdict:
         try:
-            candidate = self._executor.locked(candidate)
+            candidate = self._executor.locked(candidate, cancel=cancel)
         except SpecError as error:
             checks.add("load", time.monotonic(), Found(False, f"Its packages cannot be had: {error}"))
             return checks.verdict(candidate, contract)

@@ -1,0 +1,235 @@
+"""The one road with the real box: every status, batches in which one call crashes, secrets, policy, trouble of ours."""
+
+from __future__ import annotations
+
+import textwrap
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from toolwright.call import Call, Outcome, Status
+from toolwright.errors import FaultError
+from toolwright.executor import Executor
+from toolwright.policy import Policy, policy_from
+from toolwright.powers import NO_POWERS, STRICT_LIMITS, Limits
+from toolwright.sandbox.linux import LinuxSandbox
+from toolwright.schema import tool_spec
+from toolwright.tool import CHECKS, Candidate, Check, Contract, ToolVersion, Verdict
+
+BOX = LinuxSandbox()
+KEY = 's3cret-väl"ue'
+
+
+class Nobody:
+    def covering(self, question):
+        return None
+
+
+class Keys:
+    def get(self, name):
+        return KEY if name == "WEATHER_KEY" else None
+
+
+class Trouble:
+    """Packages that cannot be had; waits until it is cancelled if *wait*."""
+
+    def __init__(self, wait: bool = False) -> None:
+        self.wait = wait
+
+    def lock(self, packages: Sequence[str], *, cancel=None) -> tuple[str, ...]:
+        return tuple(f"{one}==1.0" for one in packages)
+
+    def path(self, lock: Sequence[str], *, cancel=None) -> Path:
+        if self.wait:
+            assert cancel.wait(20)
+        raise FaultError("The package index does not answer.")
+
+
+def executor(policy: str = "", *, box=BOX, limits: Limits | None = None, environments=None) -> Executor:
+    import tomllib
+
+    rules = policy_from(tomllib.loads(policy), "policy.toml") if policy else Policy()
+    return Executor(box, rules, Nobody(), environments or Trouble(), Keys(), limits)
+
+
+def tool(body: str, params: str = "n: int", returns: str = "int", before: str = "", **more) -> Candidate:
+    spec = tool_spec(tool_name="work", description="Do the work.", input_params=params, return_type=returns, **more)
+    source = f'{before}\n\ndef work({params}) -> {returns}:\n    """Do the work."""\n' + textwrap.indent(body, "    ")
+    return Candidate(spec, source, packages=spec.packages, grant=spec.grant)
+
+
+def call(body: str, params: str = "n: int", returns: str = "int", arguments=None, limits=None, **more) -> Outcome:
+    given = {"n": 1} if arguments is None else arguments
+    return executor().call(tool(body, params, returns, **more), Call("work", given), limits=limits)
+
+
+def version(candidate: Candidate, state="active") -> ToolVersion:
+    checks = tuple(Check(name, True) for name in CHECKS)
+    return ToolVersion(Verdict(candidate, Contract(candidate.spec), checks), 1, state=state)
+
+
+SHORT = Limits(wall_s=0.7, cpu_s=0.7)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "detail", "made"),
+    [
+        (Status.OK, "", "", {"body": "return n + 1"}),
+        (Status.BAD_CALL, "arguments", "work: ", {"body": "return n", "arguments": {"n": "one"}}),
+        (Status.BAD_CALL, "arguments", "m", {"body": "return n", "arguments": {"n": 1, "m": 2}}),
+        (Status.BAD_VALUE, "output-schema", "does not fit", {"body": "return 'one'"}),
+        (Status.BAD_VALUE, "output-schema", "does not fit", {"body": "return None"}),
+        (Status.BAD_VALUE, "output-schema", "", {"body": "return float('nan')", "returns": "float"}),
+        (
+            Status.BAD_VALUE,
+            "no-json-form",
+            "no JSON form",
+            {"body": "return object()", "returns": "Any", "before": "from typing import Any"},
+        ),
+        (Status.BAD_VALUE, "no-answer", "without an answer", {"body": "import os\nos._exit(0)"}),
+        (Status.RAISED, "ValueError", "ValueError: n is 1 (line ", {"body": "raise ValueError(f'n is {n}')"}),
+        (Status.RAISED, "load", "no_such_module", {"body": "return n", "before": "import no_such_module"}),
+        (Status.TIMEOUT, "timeout", "limits.", {"body": "while True:\n    pass", "limits": SHORT}),
+        (
+            Status.TIMEOUT,
+            "timeout",
+            "limits.wall_s",
+            {"body": "time.sleep(60)\nreturn n", "before": "import time", "limits": SHORT},
+        ),
+        (Status.KILLED, "memory", "limits.memory_bytes", {"body": "return len(bytearray(2**31))"}),
+        (Status.KILLED, "output", "limits.output_bytes", {"body": "print('x' * 2**22)\nreturn n"}),
+        (Status.KILLED, "output", "limits.answer_bytes", {"body": "return 'x' * 2**21", "returns": "str"}),
+        (Status.KILLED, "signalled", "", {"body": "import os\nos.abort()"}),
+    ],
+)
+def test_each_end_of_a_guest_is_a_status_with_a_reason(status, reason, detail, made):
+    outcome = call(**made)
+    assert (outcome.status, outcome.reason) == (status, reason), outcome
+    assert detail in outcome.detail
+    assert (outcome.value is not None) == (status is Status.OK)
+
+
+def test_output_and_what_it_took_come_back_with_the_value():
+    outcome = call("print('on the way')\nreturn n")
+    assert (outcome.status, outcome.value, outcome.output) == (Status.OK, 1, "on the way\n")
+    assert outcome.usage.wall_s > 0
+
+
+def test_a_call_is_cancelled_at_once():
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    began = time.monotonic()
+    outcome = executor().call(tool("while True:\n    pass"), Call("work", {"n": 1}), cancel=cancel)
+    assert (outcome.status, outcome.reason) == (Status.CANCELLED, "cancelled")
+    assert time.monotonic() - began < 3
+
+
+def test_a_crash_costs_its_own_call_only():
+    body = (
+        "if n == 2:\n    import os\n    os.abort()\nif n == 4:\n    raise ValueError('four')\n"
+        "if n == 5:\n    while True: pass\nif n == 7:\n    return 'seven'\nreturn n * 10"
+    )
+    calls = [Call("work", {"n": n}) for n in range(9)] + [Call("work", {"n": "ten"})]
+    got = executor().map(tool(body), calls, limits=SHORT)
+    assert [one.status.value for one in got] == [
+        "ok", "ok", "killed", "ok", "raised", "timeout", "ok", "bad-value", "ok", "bad-call",
+    ]  # fmt: skip
+    assert [one.value for one in got if one.ok] == [0, 10, 30, 60, 80]
+
+
+def test_calls_share_a_guest_unless_the_tool_keeps_state():
+    body = "SEEN.append(n)\nreturn len(SEEN)"
+    calls = [Call("work", {"n": n}) for n in range(3)]
+    plain = tool(body, before="SEEN = []")
+    assert [one.value for one in executor().map(plain, calls)] == [1, 2, 3]
+    stateful = replace(plain, spec=replace(plain.spec, stateful=True))
+    assert [one.value for one in executor().map(stateful, calls)] == [1, 1, 1]
+
+
+def test_source_that_does_not_load_is_told_for_every_call_and_by_load():
+    broken = tool("return n", before="raise RuntimeError('no')")
+    got = executor().map(broken, [Call("work", {"n": n}) for n in range(3)])
+    assert {one.status for one in got} == {Status.RAISED}
+    loaded = executor().load(broken)
+    assert (loaded.status, "no" in loaded.detail) == (Status.RAISED, True)
+    assert executor().load(tool("return n")).ok
+
+
+def test_a_secret_is_masked_wherever_it_stands_and_a_missing_one_is_named():
+    policy = '[[rule]]\naction = "allow"\nsecrets = ["WEATHER_KEY", "OTHER_KEY"]\n'
+    body = "import os\nkey = os.environ['WEATHER_KEY']\nprint('key', key)\nif n: raise ValueError(key)\nreturn {key: [key, 'x']}"
+    holder = tool(body, returns="dict[str, list[str]]", powers={"secrets": ["WEATHER_KEY"]})
+    good = executor(policy).call(holder, Call("work", {"n": 0}))
+    assert (good.status, good.value, good.output) == (Status.OK, {"[secret]": ["[secret]", "x"]}, "key [secret]\n")
+    bad = executor(policy).call(holder, Call("work", {"n": 1}))
+    assert (bad.status, bad.detail.startswith("ValueError: [secret]")) == (Status.RAISED, True)
+    without = executor(policy).call(holder, Call("work", {"n": 0}), grant=NO_POWERS)
+    assert (without.status, "KeyError" in without.detail) == (Status.RAISED, True), "without powers there is none"
+    other = tool("return n", powers={"secrets": ["OTHER_KEY"]})
+    missing = executor(policy).call(other, Call("work", {"n": 0}))
+    assert (missing.status, missing.reason) == (Status.DENIED, "secret-missing")
+    assert "OTHER_KEY" in missing.detail
+
+
+ALLOW = '[[rule]]\naction = "allow"\nhosts = ["127.0.0.1:9"]\n'
+FETCH = {"body": "return n", "powers": {"hosts": ["127.0.0.1:9"]}}
+
+
+def test_who_may_not_run_is_answered_with_a_reason_and_nothing_runs():
+    fetch, once = tool(**FETCH), Call("work", {"n": 1})
+    asks = executor().call(fetch, once)
+    assert (asks.status, "host 127.0.0.1:9" in asks.detail) == (Status.NEEDS_APPROVAL, True)
+    denied = executor('[[rule]]\naction = "deny"\nhosts = ["127.0.0.1:9"]\n').call(fetch, once)
+    assert (denied.status, denied.reason) == (Status.DENIED, "policy")
+    strict = executor(ALLOW, limits=STRICT_LIMITS).call(fetch, once)
+    assert (strict.status, strict.reason) == (Status.DENIED, "limits")
+    half = executor(ALLOW, box=LinuxSandbox("landlock")).call(fetch, once)
+    assert (half.status, half.reason) == (Status.DENIED, "missing-layer")
+    for state in ("retired", "revoked"):
+        gone = executor().call(version(tool("return n"), state), once)
+        assert (gone.status, gone.reason) == (Status.DENIED, state)
+    off_the_list = executor().call(tool("return n", packages=["numpy"]), once)
+    assert (off_the_list.status, "package numpy" in off_the_list.detail) == (Status.NEEDS_APPROVAL, True)
+    assert executor().call(version(tool("return n")), once).ok
+
+
+def test_a_bad_call_is_told_before_anybody_is_asked():
+    outcome = executor().call(tool(**FETCH), Call("work", {"n": "one"}))
+    assert outcome.status is Status.BAD_CALL
+
+
+def test_trouble_of_ours_is_a_fault_and_getting_packages_stops_when_it_is_told_to():
+    needs = replace(tool("return n", packages=["pandas"]), lock=("pandas==1.0",))
+    outcome = executor().call(needs, Call("work", {"n": 1}))
+    assert (outcome.status, outcome.reason) == (Status.FAULT, "packages")
+    cancel = threading.Event()
+    threading.Timer(0.1, cancel.set).start()
+    stopped = executor(environments=Trouble(wait=True)).call(needs, Call("work", {"n": 1}), cancel=cancel)
+    assert stopped.status is Status.CANCELLED
+
+    class FullDisk:
+        def inputs(self):
+            return ()
+
+        def collect_into(self):
+            raise OSError(28, "No space left on device")
+
+        def take(self, files, folder):
+            raise AssertionError
+
+    full = executor().call(tool("return n"), Call("work", {"n": 1}), files=FullDisk())
+    assert (full.status, "No space left" in full.detail) == (Status.FAULT, True)
+
+
+def test_strict_limits_hold_half_a_core():
+    began = time.monotonic()
+    outcome = executor(limits=replace(STRICT_LIMITS, wall_s=2.0, cpu_s=2.0)).call(
+        tool("while True:\n    pass"), Call("work", {"n": 1})
+    )
+    assert outcome.status is Status.TIMEOUT
+    assert outcome.usage.cpu_s < 1.6
+    assert time.monotonic() - began < 10
