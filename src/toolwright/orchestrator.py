@@ -149,12 +149,14 @@ class _UnderWay:
             return "cancelled", self._said, "It was stopped."
 
     async def _loop(self) -> str:
+        import pydantic_ai
         from pydantic_ai import Agent, UsageLimits
         from pydantic_ai.exceptions import AgentRunError
 
         from toolwright.quiet import Quiet
         from toolwright.toolset import ToolwrightToolset
 
+        pydantic_ai.BANNER_ENABLED = False  # the terminal is ours; the library greets first-time users on it
         run, step = self._run, 0
         model = Quiet(self._house.models.agent_model(lambda: Place(run.id, step), on_text=self._piece))
         toolset = ToolwrightToolset(self._begin, guide=None)
