@@ -13,7 +13,7 @@ from toolwright import settings as settings_module
 from toolwright.bringing import Bringing
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
-from toolwright.errors import UserError
+from toolwright.errors import EditedError, UserError
 from toolwright.orchestrator import Options
 from toolwright.policy import ApprovalRequest
 from toolwright.portal import Portal
@@ -66,7 +66,14 @@ class Toolwright:
         self._approve = _approval(approve)
         self._sink = sink or Silence()
         self._portal = Portal()
-        self._parts: Parts = build(self.settings, self._sink, sandbox, None if record is None else Path(record))
+        self._closed = False
+        self._house: Parts = build(self.settings, self._sink, sandbox, None if record is None else Path(record))
+
+    @property
+    def _parts(self) -> Parts:
+        if self._closed:
+            raise UserError("This Toolwright is closed; make another one.")
+        return self._house
 
     @property
     def registry(self) -> Registry:
@@ -152,7 +159,10 @@ class Toolwright:
 
     def call(self, name: str, arguments: Mapping[str, Any] | None = None, *, version: int | None = None) -> Outcome:
         """Call the tool *name* in the sandbox, outside any run. NotFoundError; a bad tool is an Outcome."""
-        tool = self.registry.get(name, version)
+        try:
+            tool = self.registry.get(name, version)
+        except EditedError as error:
+            return Outcome(Status.DENIED, detail=str(error), reason="edited")
         call = Call(name, dict(arguments or {}), self.settings.namespace, version=tool.number)
         outcome = self._parts.executor.call(tool, call)
         if outcome.status is Status.NEEDS_APPROVAL and self._portal.run(self._bringing().agreed(tool)):
@@ -171,7 +181,7 @@ class Toolwright:
     def validate(self, name: str, source: str, **asked: Any) -> Verdict:
         """Hold the function *name* in *source* against what it says of itself; registers nothing.
 
-        *asked*: `example`, `description`, `input_params`, `return_type`, `hosts`, `packages`.
+        *asked*: `example`, `description`, `input_params`, `return_type`, `hosts`, `packages`, `effect`.
         """
         return self._portal.run(self._bringing().validate(name, source, asked))
 
@@ -213,8 +223,11 @@ class Toolwright:
 
     def close(self) -> None:
         """Stop what runs and leave no process behind. May be called twice."""
-        self._portal.close(self._parts.aclose)
-        self._parts.close()
+        if self._closed:
+            return
+        self._closed = True
+        self._portal.close(self._house.aclose)
+        self._house.close()
 
     def __enter__(self) -> Toolwright:
         return self

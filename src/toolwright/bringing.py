@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,14 @@ from toolwright.consent import Approve, Consent, request_for
 from toolwright.errors import NotFoundError, SpecError, UserError
 from toolwright.forge import Forged
 from toolwright.powers import Origin
+from toolwright.requests import asked_about, spec_of
 from toolwright.settings import Settings
 from toolwright.stopping import in_thread
 from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Place, Sink
 from toolwright.wiring import Parts
+
+_ASKED = ("description", "input_params", "return_type", "example", "hosts", "packages", "effect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,14 @@ class Bringing:
     async def make(self, spec: ToolSpec | Mapping[str, Any]) -> Forged:
         """Forge *spec*; powers are asked for as in a run. SpecError; a taken name is a Forged with its reason."""
         if not isinstance(spec, ToolSpec):
-            spec = schema.tool_spec(namespace=self.settings.namespace, **spec)
+            spec = spec_of(spec, self.settings.namespace)
         with self.parts.switchboard.listening(self.run_id, self.sink):
             return await self._forged(spec)
 
     async def _forged(self, spec: ToolSpec) -> Forged:
         place, emit = Place(self.run_id), self.parts.switchboard.emit
         forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit)
-        while forged.asks:
-            candidate = forged.verdicts[-1].candidate
-            answer = await self._consent().ask(request_for(candidate, "agent", self.run_id, forged.cost.dollars))
-            if not answer.yes:
-                return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
-            forged = await self.parts.forge.go_on(forged)
-        return forged
+        return await asked_about(forged, self.parts.forge, self._consent())
 
     async def validate(self, name: str, source: str, asked: Mapping[str, Any], origin: Origin = "agent") -> Verdict:
         """The Verdict on function *name* in *source*; what is in *asked* goes over what the source says of itself."""
@@ -56,16 +54,12 @@ class Bringing:
 
     async def import_file(self, path: Path, name: str | None, asked: Mapping[str, Any]) -> Forged:
         """The function in *path* as a version with origin `person`, or the verdict that says why not."""
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read: {error}.") from error
-        verdict = await self.validate(name or path.stem, text, asked, "person")
+        verdict = await self.validate(name or path.stem, read_source(path), asked, "person")
         return await self._admitted(verdict, new_version=False)
 
     async def adopt(self, name: str) -> Forged:
         """The tool's file as it stands now, validated with the spec it has, as its next version of origin `person`."""
-        text, version = await in_thread(_never(), self.parts.registry.edited, name)
+        text, version = await in_thread(threading.Event(), self.parts.registry.edited, name)
         source = toolfile.read(text).source
         candidate = replace(version.candidate, source=source, lock=())
         return await self._admitted(await self._verdict(candidate, "person"), new_version=True)
@@ -89,7 +83,9 @@ class Bringing:
 
     async def _validated(self, candidate: Candidate, origin: Origin) -> Verdict:
         contract = Contract(candidate.spec, notes=("No examiner was asked.",))
-        return await in_thread(_never(), self.parts.validator.validate, candidate, contract, origin=origin)
+        cancel = threading.Event()
+        validate = self.parts.validator.validate
+        return await in_thread(cancel, validate, candidate, contract, cancel=cancel, origin=origin)
 
     async def _admitted(self, verdict: Verdict, *, new_version: bool) -> Forged:
         if not verdict.passed:
@@ -97,11 +93,18 @@ class Bringing:
             why = verdict.pending.detail if verdict.pending else f"{failed.name}: {failed.detail}" if failed else ""
             return Forged(None, (verdict,), why)
         admission = await in_thread(
-            _never(), self.parts.registry.admit, verdict, origin="person", run_id=self.run_id, new_version=new_version
+            threading.Event(),
+            self.parts.registry.admit,
+            verdict,
+            origin="person",
+            run_id=self.run_id,
+            new_version=new_version,
         )
         return Forged(admission.version, (verdict,), "", won=admission.won)
 
     def _candidate(self, name: str, source: str, asked: Mapping[str, Any]) -> Candidate:
+        if unknown := sorted(set(asked) - set(_ASKED)):
+            raise UserError(f"{unknown[0]!r} cannot be said of a function; what can be is {', '.join(_ASKED)}.")
         body = _body(source)
         spec = self._spec(name, body, asked)
         return Candidate(spec, body, packages=spec.packages, grant=spec.grant)
@@ -122,6 +125,7 @@ class Bringing:
             return_type=asked.get("return_type") or signature.returns or "Any",
             example=asked.get("example") or _doctests(signature.docstring, name),
             powers={"hosts": list(asked.get("hosts") or ()), "packages": list(asked.get("packages") or ())},
+            effect=asked.get("effect") or "none",
             namespace=self.settings.namespace,
         )
 
@@ -129,10 +133,12 @@ class Bringing:
         return Consent(self.approve, self.parts.home.approvals, self.parts.switchboard, self.run_id)
 
 
-def _never() -> Any:
-    import threading
-
-    return threading.Event()
+def read_source(path: Path) -> str:
+    """The text of a file with a function. UserError."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}. Name a file of Python source in UTF-8.") from error
 
 
 def _body(text: str) -> str:

@@ -156,16 +156,7 @@ class Requests:
         forged = await self.forge.make(
             spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel, requests=(self.task,)
         )
-        asked: set[str] = set()
-        while forged.asks and forged.verdicts[-1].candidate.digest not in asked:
-            candidate = forged.verdicts[-1].candidate
-            # Once for each candidate: a yes that does not cover what was asked is not asked for again and again.
-            asked.add(candidate.digest)
-            answer = await self.consent.ask(request_for(candidate, "agent", self.run_id, forged.cost.dollars))
-            if not answer.yes:
-                return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
-            forged = await self.forge.go_on(forged)
-        return forged
+        return await asked_about(forged, self.forge, self.consent)
 
     def _told(self, spec: ToolSpec, forged: Forged) -> tuple[str, ToolVersion | None]:
         if forged.pending is not None and forged.version is None:
@@ -195,6 +186,20 @@ class Requests:
 
     def _emit(self, kind: EventKind, **data: Any) -> None:
         self.sink.emit(Event(kind, self.run_id, data))
+
+
+async def asked_about(forged: Forged, forge: Forge, consent: Consent) -> Forged:
+    """*forged* once whoever may answer was asked about its powers, as often as it asks for others; a no is its reason."""
+    asked: set[str] = set()
+    while forged.asks and forged.verdicts[-1].candidate.digest not in asked:
+        candidate = forged.verdicts[-1].candidate
+        # Once for each candidate: a yes that does not cover what was asked is not asked for again and again.
+        asked.add(candidate.digest)
+        answer = await consent.ask(request_for(candidate, "agent", consent.run_id, forged.cost.dollars))
+        if not answer.yes:
+            return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
+        forged = await forge.go_on(forged)
+    return forged
 
 
 def described(version: ToolVersion) -> dict[str, Any]:
