@@ -189,7 +189,7 @@ class Requests:
 
 
 async def asked_about(forged: Forged, forge: Forge, consent: Consent) -> Forged:
-    """*forged* once whoever may answer was asked about its powers, as often as it asks for others; a no is its reason."""
+    """*forged* after whoever may answer was asked about its powers, once for each candidate; a no is its reason."""
     asked: set[str] = set()
     while forged.asks and forged.verdicts[-1].candidate.digest not in asked:
         candidate = forged.verdicts[-1].candidate
