@@ -18,6 +18,8 @@ _CHUNK = 2**20
 _ENTRIES = 20_000
 _DEPTH = 30
 _NAME_CAP = 4096
+_CLOSED = 0xFFFF
+"""Instead of a mode, and no kind of file: a folder whose files cannot be counted."""
 
 
 def put(folder: int, files: Iterable[InputFile], owner: int | None) -> None:
@@ -71,8 +73,10 @@ def excess(folder: int, limits: Limits, handed: Collection[InputFile]) -> str:
     most_bytes = limits.files_bytes + _bytes(handed)
     most = limits.files_count + sum(1 + file.path.count("/") for file in handed)
     total = 0
-    for count, (_, _, size) in enumerate(_entries(folder), 1):
+    for count, (path, mode, size) in enumerate(_entries(folder), 1):
         total += size
+        if mode == _CLOSED:
+            return f"It left a folder that cannot be looked into: {path[:100]!r} (too deep, oddly named or locked)."
         if count > most:
             return f"It left more than {limits.files_count} files and folders (setting limits.files_count)."
     return f"Its files hold more than {limits.files_bytes} bytes (setting limits.files_bytes)." * (total > most_bytes)
@@ -90,6 +94,9 @@ def _entries(folder: int) -> Iterator[tuple[str, int, int]]:
         here = waiting.pop()
         try:
             opened = open_beneath(folder, here, os.O_RDONLY | os.O_DIRECTORY)
+        except PermissionError:
+            yield here, _CLOSED, 0
+            continue
         except OSError:
             continue
         try:
@@ -99,9 +106,12 @@ def _entries(folder: int) -> Iterator[tuple[str, int, int]]:
                     path = entry.name if here == "." else f"{here}/{entry.name}"
                     status = entry.stat(follow_symlinks=False)
                     plain = len(path) <= _NAME_CAP and path.count("/") <= _DEPTH and path.isprintable()
-                    if plain and stat.S_ISDIR(status.st_mode):
-                        waiting.append(path)
-                    yield path, status.st_mode if plain else 0, status.st_size * stat.S_ISREG(status.st_mode)
+                    mode = status.st_mode if plain else 0
+                    if stat.S_ISDIR(status.st_mode):
+                        mode = mode or _CLOSED
+                        if plain:
+                            waiting.append(path)
+                    yield path, mode, status.st_size * stat.S_ISREG(status.st_mode)
                     if seen >= _ENTRIES:
                         break
         except OSError:  # it was removed while we looked

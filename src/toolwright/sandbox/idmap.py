@@ -30,25 +30,40 @@ def user_namespaces(paths: Iterable[str], guest: int) -> dict[Owner, int]:
 def bind(source: str, target: str, namespaces: Mapping[Owner, int]) -> None:
     """Bind *source* on *target*; what belongs to the owner of *source* belongs to the guest there, both ways.
 
-    Raises OSError where the file system of *source* cannot do that.
+    Without *namespaces*, owners stay as they are. Raises OSError where the file system of *source* cannot do that, and
+    where a symbolic link stands in the way.
     """
-    tree = call("open_tree", syscalls.AT_FDCWD, source.encode(), _OPEN_TREE_CLONE | syscalls.AT_RECURSIVE)
+    found = syscalls.open_direct(source)
     try:
-        status = os.fstat(tree)
-        syscalls.idmap_mount(tree, namespaces[status.st_uid, status.st_gid])
+        flags = _OPEN_TREE_CLONE | syscalls.AT_RECURSIVE | syscalls.AT_EMPTY_PATH
+        tree = call("open_tree", found, b"", flags)
+    finally:
+        os.close(found)
+    try:
+        if namespaces:
+            syscalls.idmap_mount(tree, _of_owner(tree, namespaces))
         call("move_mount", tree, b"", syscalls.AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
     finally:
         os.close(tree)
 
 
+def _of_owner(tree: int, namespaces: Mapping[Owner, int]) -> int:
+    status = os.fstat(tree)
+    if (status.st_uid, status.st_gid) not in namespaces:
+        raise OSError("what was granted has another owner than a moment ago")
+    return namespaces[status.st_uid, status.st_gid]
+
+
 def _user_namespace(owner: Owner, guest: int) -> int:
     told, tell = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
             syscalls.unshare(syscalls.CLONE_NEWUSER)
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
             os.write(tell, b"x")
-            while True:
+            while os.getppid() == parent:  # it may have been killed before it could take us along
                 time.sleep(60)
         finally:
             os._exit(0)

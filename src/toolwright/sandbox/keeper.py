@@ -141,12 +141,15 @@ class Keeper:
             poll.register(descriptor, select.POLLIN)
         while True:
             self._watch_limits(cancel, watch)
-            if self._outgoing and self._spawned.items >= 0:
-                poll.register(self._spawned.items, select.POLLOUT)
+            items_now = self._spawned.items if self._outgoing else -1
+            if items_now >= 0:
+                poll.register(items_now, select.POLLOUT)
             wait = min(_TICK_S, max(self._deadline - time.monotonic(), 0.001))
-            for descriptor, _ in poll.poll(wait * 1000):
-                if descriptor == self._spawned.items:
-                    poll.unregister(self._spawned.items)
+            ready = poll.poll(wait * 1000)
+            if items_now >= 0:  # not a moment longer: an answer below may close it, and the number is then another's
+                poll.unregister(items_now)
+            for descriptor, _ in ready:
+                if descriptor == items_now:
                     self._push()
                 elif descriptor == self._answers:
                     if not self._take_answers(items):
@@ -154,7 +157,7 @@ class Keeper:
                 elif descriptor == self._output:
                     if not self._take_output():
                         poll.unregister(self._output)
-                else:
+                elif descriptor == self._control.fileno():
                     self._ended(items)
                     return
 
@@ -220,6 +223,8 @@ class Keeper:
         self._push()
 
     def _push(self) -> None:
+        if self._spawned.items < 0:
+            return
         try:
             self._outgoing = self._outgoing[os.write(self._spawned.items, self._outgoing) :]
         except BlockingIOError:

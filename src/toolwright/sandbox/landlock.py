@@ -71,8 +71,11 @@ def _all_of(version: int) -> int:
     return rights
 
 
-def ruleset(paths: Iterable[tuple[str, int]], port: int = 0) -> int:
-    """A descriptor of rules that allow what *paths* say and, if *port* is given, connecting to that TCP port."""
+def ruleset(paths: Iterable[tuple[str | int, int]], port: int = 0) -> int:
+    """A descriptor of rules that allow what *paths* say and, if *port* is given, connecting to that TCP port.
+
+    A descriptor may stand for a path; it is closed.
+    """
     version = abi()
     rights = _all_of(version)
     handled = _Ruleset(rights, 0, 0)
@@ -96,8 +99,8 @@ def restrict(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _allow(ruleset: int, path: str, allowed: int) -> None:
-    target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _allow(ruleset: int, path: str | int, allowed: int) -> None:
+    target = path if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISDIR(os.fstat(target).st_mode):
             allowed &= _ON_FILES

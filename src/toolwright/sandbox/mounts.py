@@ -39,7 +39,7 @@ def build(plan: Mapping[str, Any], namespaces: Mapping[idmap.Owner, int]) -> int
     work = plan["work"]
     later = [graft for graft in plan["grafts"] if graft[1].startswith(work + "/")]
     earlier = [[*graft, namespaces] for graft in plan["grafts"] if graft not in later]
-    for source, path, ids in sorted([*earlier, *([*bind, {}] for bind in plan["binds"])], key=lambda one: one[1]):
+    for source, path, ids in sorted([*earlier, *([*bind, None] for bind in plan["binds"])], key=lambda one: one[1]):
         _mount_point(source, STAGING + path)
         _bind(source, STAGING + path, ids)
     for path in plan["masks"]:
@@ -81,14 +81,18 @@ def _graft(source: str, target: str, namespaces: Mapping[idmap.Owner, int], attr
     mount_setattr(target, attributes)
 
 
-def _bind(source: str, target: str, namespaces: Mapping[idmap.Owner, int]) -> None:
+def _bind(source: str, target: str, namespaces: Mapping[idmap.Owner, int] | None) -> None:
+    """Bind *source* on *target*. *namespaces* are for what was granted; None: the interpreter's own files."""
+    if namespaces is None:
+        mount(source, target, flags=sys.MS_BIND | sys.MS_REC)
+        return
     if namespaces:
         try:
             idmap.bind(source, target, namespaces)
             return
         except OSError:  # a file system that cannot do it: the guest gets what anybody gets
             pass
-    mount(source, target, flags=sys.MS_BIND | sys.MS_REC)
+    idmap.bind(source, target, {})
 
 
 def _mount_point(source: str, target: str, owner: int | None = None) -> None:

@@ -49,6 +49,10 @@ def refusal(job: Job, profile: str) -> str:
             return f"path {path} cannot be granted: it holds more than files. Name the folder that the tool needs."
         if not os.path.exists(path):
             return f"path {path} was granted but does not exist."
+        real = os.path.realpath(path)
+        if real != path:
+            # Also a link that a tool has put there: what was granted is a place, not where something points to.
+            return f"path {path} cannot be granted: it is a link or a detour to {real}. Grant a folder by its own path."
     for file in job.files:
         try:
             relative(file.path)
@@ -82,8 +86,9 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
     work = folder or _work(job, layout)
     writes = list(job.grant.writes)
     reads = [path for path in job.grant.reads if path not in writes]
-    packages = [PACKAGES if full else str(job.environment)] if job.environment is not None else []
-    grafts = [[str(job.environment), path] for path in packages] + [[path, path] for path in reads]
+    environment = "" if job.environment is None else os.path.realpath(job.environment)
+    packages = [PACKAGES if full else environment] if environment else []
+    grafts = [[environment, path] for path in packages] + [[path, path] for path in reads]
     binds = [list(bind) for bind in layout.binds]
     trusted = certificates() if job.grant.hosts else ""
     if trusted:
@@ -100,7 +105,9 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "writes": writes,
         "empties": _empties(job, work) if full else [],
         "work": work,
-        "inputs": [[str(file.host_path), file.path] for file in job.files if file.readonly] if full else [],
+        "inputs": [[os.path.realpath(file.host_path), file.path] for file in job.files if file.readonly]
+        if full
+        else [],
         "work_bytes": limits.files_bytes + _OVERHEAD_BYTES + sum(file.host_path.stat().st_size for file in carried),
         "work_inodes": limits.files_count + _OVERHEAD_INODES + sum(1 + file.path.count("/") for file in job.files),
         "hosts": bool(job.grant.hosts),

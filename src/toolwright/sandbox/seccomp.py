@@ -31,8 +31,9 @@ _NO_SUCH_CALL = _ERRNO | errno.ENOSYS
 _PRETEND = _ERRNO  # error 0: the call reports success and does nothing
 
 _NEW_NAMESPACES = 0x7E020000 | 0x80
-_CLONE_THREAD = 0x00010000
+_CLONE_THREAD = 0x00010000 | 0x00000400  # with the same descriptors: their limit holds for all threads together
 _SET_ID_BITS = 0o6000
+_NAMELESS = 0o20000000  # of O_TMPFILE, without the O_DIRECTORY in it
 _AF_UNIX, _AF_INET = 1, 2
 _SOCK_STREAM, _SOCK_SEQPACKET = 1, 5  # no datagrams: one of a pair can send them to any address
 _SOCK_FLAGS = 0o2004000  # SOCK_CLOEXEC and SOCK_NONBLOCK
@@ -118,6 +119,9 @@ def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[st
         # Landlock knows nothing of modes and times: without a root of its own, a guest must not change any.
         checks[name] = _one_of(_argument(mode, no_set_id), (0,), allow) if namespaces else _ret(_PRETEND)
     if not namespaces:
+        for name, flags in (("open", 1), ("openat", 2)):
+            # A file without a name is not seen by those who count what lies in the work folder.
+            checks[name] = _one_of(_argument(flags, _NAMELESS), (0,), checks[name], _ERRNO | errno.EOPNOTSUPP)
         checks |= dict.fromkeys(_XATTRS, _ret(_ERRNO | errno.ENOTSUP))
     for name in ("utime", "utimes", "futimesat", "utimensat"):
         checks[name] = _ret(_ALLOW if namespaces else _PRETEND)

@@ -120,21 +120,28 @@ def _surround(environment: Mapping[str, str]) -> None:
     time.tzset()
 
 
-def _rules(plan: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _rules(plan: Mapping[str, Any]) -> Iterator[tuple[str | int, int]]:
     """What Landlock allows: with a root of its own, all of that root; without, the same files on the host."""
     if plan["profile"] == "full":
         yield "/", landlock.READ
     else:
-        for path, _ in (*plan["binds"], *plan["grafts"]):
+        for path, _ in plan["binds"]:
             yield from _readable(path, plan["masks"])
+        for path, _ in plan["grafts"]:
+            granted = syscalls.open_direct(path)
+            if any(mask.startswith(path + "/") for mask in plan["masks"]):
+                os.close(granted)
+                yield from _readable(path, plan["masks"])
+            else:
+                yield granted, landlock.READ
     yield plan["work"], landlock.WRITE
     for path in plan["devices"]:
         yield path, landlock.READ_FILE | landlock.WRITE_FILE
     for path in (*plan["writes"], *plan["empties"]):
-        yield path, landlock.WRITE
+        yield syscalls.open_direct(path), landlock.WRITE
 
 
-def _readable(path: str, masks: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _readable(path: str, masks: Sequence[str]) -> Iterator[tuple[str | int, int]]:
     hidden = [mask for mask in masks if mask.startswith(path + "/")]
     if not hidden:
         yield path, landlock.READ
