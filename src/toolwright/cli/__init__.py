@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import io
 import json
 import os
 import signal
@@ -44,9 +46,11 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command, or None if there is none of that name."""
+        """Import the command; a name that is none is answered with those that look like it."""
         if cmd_name not in COMMANDS:
-            return None
+            like = difflib.get_close_matches(cmd_name, COMMANDS, 3)
+            hint = f"Did you mean {' or '.join(like)}?" if like else "`toolwright --help` lists the commands."
+            raise click.UsageError(f"There is no command {cmd_name!r}. {hint}", ctx)
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
@@ -96,6 +100,9 @@ class _Ends:
 def main(command: click.Command = cli) -> None:
     """Run *command* and leave with its exit code; no traceback for what a person can mend."""
     ends = _Ends()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # half a character in an answer is no reason to end
     try:
         code = _code(command)
         sys.stdout.flush()
@@ -119,15 +126,18 @@ def _code(command: click.Command) -> int:
         return STOPPED
     except click.ClickException as error:
         error.show()
+        _tell_scripts(error, error.format_message(), error.exit_code)
         return error.exit_code
     except ToolwrightError as error:
-        _complain(error)
+        from toolwright.cli.look import safe
+
+        click.echo(f"toolwright: {safe(str(error))}", err=True)
+        _tell_scripts(error, str(error), error.exit_code)
         return error.exit_code
     return 0
 
 
-def _complain(error: ToolwrightError) -> None:
+def _tell_scripts(error: Exception, message: str, exit_code: int) -> None:
     if "--json" in sys.argv[1:]:
-        body = {"type": "error", "error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
-        click.echo(json.dumps(body, ensure_ascii=False))
-    click.echo(f"toolwright: {error}", err=True)
+        body = {"type": "error", "error": type(error).__name__, "message": message, "exit_code": exit_code}
+        click.echo(json.dumps(body))

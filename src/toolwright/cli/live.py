@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from toolwright.cli.look import dollars, duration, safe, short
-from toolwright.trace import Event
+from toolwright.cli.checks import event_line
+from toolwright.cli.look import dollars, duration, err, safe, short
+from toolwright.trace import Event, Sink
 
 Line = tuple[str, str]
 """Text and style."""
@@ -29,11 +31,8 @@ def _attempt(data: Mapping[str, Any]) -> list[Line]:
 
 
 def _check(data: Mapping[str, Any]) -> list[Line]:
-    mark, style = {True: ("passed", "green"), False: ("failed", "red"), None: ("could not run", "yellow")}[
-        data["passed"]
-    ]
-    detail = f"  {short(data.get('detail') or '', 160)}" if data["passed"] is not True else ""
-    return [(f"    {data['check']:<9} {mark:<7} {duration(data.get('wall_s', 0.0)):>8}{detail}", style)]
+    text, style = event_line(data)
+    return [(f"    {text}", style)]
 
 
 def _made(data: Mapping[str, Any]) -> list[Line]:
@@ -111,6 +110,18 @@ class JsonLines:
             print_json({"type": event.kind, "run_id": event.run_id, "at": event.at, **event.data})
 
 
+def progress(as_json: bool) -> Sink | None:
+    """Who listens while something is done: a script, a person at a terminal, or nobody."""
+    if as_json:
+        return JsonLines()
+    return Live(err()) if sys.stderr.isatty() else None
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON line on standard output, flushed so that a reader sees it at once."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # half a character, or a terminal that speaks something else than UTF-8
+        text = json.dumps(value, default=str)
+    print(text, flush=True)

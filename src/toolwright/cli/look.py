@@ -39,7 +39,8 @@ def err() -> Console:
 def _console(file: Any) -> Console:
     from rich.console import Console
 
-    return Console(file=file, highlight=False, soft_wrap=not file.isatty())
+    # Not Rich's emoji: `:dog:` in an answer stays what the model wrote.
+    return Console(file=file, highlight=False, emoji=False, soft_wrap=not file.isatty())
 
 
 def on_terminal() -> bool:

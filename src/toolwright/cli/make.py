@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolwright.cli.live import JsonLines, Live, print_json
-from toolwright.cli.look import duration, err, out, safe
-from toolwright.cli.options import box_options, model_options, open_toolwright
+from toolwright.cli import checks
+from toolwright.cli.live import print_json, progress
+from toolwright.cli.look import err, out, safe
+from toolwright.cli.options import about, function_options, model_options, open_toolwright
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
-    from toolwright.tool import Verdict
 
 
 @click.command()
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 @model_options
 def make(name: str, **options: Any) -> None:
     """Make the tool NAME without a task: written by the model, proved, and put on the shelf."""
-    sink = JsonLines() if options["as_json"] else Live(err())
     spec = {
         "tool_name": name,
         "description": options["description"],
@@ -37,7 +36,7 @@ def make(name: str, **options: Any) -> None:
         "example": "\n".join(options["examples"]),
         "powers": {"hosts": list(options["hosts"]), "packages": list(options["packages"])},
     }
-    with open_toolwright(options, sink) as tw:
+    with open_toolwright(options, progress(options["as_json"])) as tw:
         forged = tw.make(spec)
     sys.exit(report(forged, options["as_json"]))
 
@@ -48,16 +47,15 @@ def report(forged: Forged, as_json: bool) -> int:
     verdict = forged.verdicts[-1] if forged.verdicts else None
     if as_json:
         name = str(version) if version else None
-        checks = _checks(verdict) if verdict else []
-        print_json({"type": "made", "made": name, "reason": forged.reason, "checks": checks})
+        ran = checks.as_json(verdict) if verdict else []
+        print_json({"type": "made", "made": name, "reason": forged.reason, "checks": ran})
     elif version is not None:
-        for check in version.verdict.checks:
-            for note in check.notes:
-                err().print(f"note   {safe(note)}", style="dim", markup=False)
+        for note in (note for one in version.verdict.checks for note in one.notes):
+            err().print(f"note   {safe(note)}", style="dim", markup=False)
         out().print(f"made {version}", style="bold green", markup=False)
     else:
         if verdict is not None:
-            _table(verdict)
+            checks.table(verdict)
         err().print(f"not made: {safe(forged.reason)}", style="yellow", markup=False)
     if version is not None:
         return 0
@@ -66,44 +64,16 @@ def report(forged: Forged, as_json: bool) -> int:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="The function in it (default: the file's name).")
-@click.option("--example", default="", help="`f(1) == 2`; several, one a line.")
-@click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
-@click.option("--package", "packages", multiple=True, help="A package that it needs; repeat.")
-@box_options
+@function_options
 def check(file: Path, **options: Any) -> None:
     """Validate the function in FILE and register nothing. Exit code 0 if it passes, 1 if not."""
-    words = ("example", "hosts", "packages")
+    from toolwright.bringing import read_source
+
     with open_toolwright(options) as tw:
-        source = file.read_text("utf-8")
-        verdict = tw.validate(options["name"] or file.stem, source, **{word: options[word] for word in words})
+        verdict = tw.validate(options["name"] or file.stem, read_source(file), **about(options))
     if options["as_json"]:
-        body = {"checks": _checks(verdict), "untested": list(verdict.untested)}
+        body = {"checks": checks.as_json(verdict), "untested": list(verdict.untested)}
         print_json({"type": "verdict", "passed": verdict.passed, **body})
     else:
-        _table(verdict)
+        checks.table(verdict)
     sys.exit(0 if verdict.passed else 1)
-
-
-def _checks(verdict: Verdict) -> list[dict[str, Any]]:
-    return [
-        {"check": one.name, "passed": one.passed, "detail": one.detail, "wall_s": one.wall_s, "notes": list(one.notes)}
-        for one in verdict.checks
-    ]
-
-
-def _table(verdict: Verdict) -> None:
-    words = {True: ("passed", "green"), False: ("failed", "red"), None: ("could not run", "yellow")}
-    for one in verdict.checks:
-        word, style = words[one.passed]
-        out().print(
-            f"{one.name:<9} {word:<14} {duration(one.wall_s):>8}  {safe(one.detail)}", style=style, markup=False
-        )
-        for note in one.notes:
-            out().print(f"{'':<9} note: {safe(note)}", style="dim", markup=False)
-    for line in verdict.untested:
-        out().print(f"untested  {safe(line)}", style="yellow", markup=False)
-    if verdict.pending is not None:
-        out().print(
-            f"stopped   {verdict.pending.status.value}: {safe(verdict.pending.detail)}", style="yellow", markup=False
-        )

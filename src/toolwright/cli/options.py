@@ -32,6 +32,15 @@ _MODEL = (
     click.option("--surface", type=click.Choice(["native", "fixed"]), help="Whether new tools join the tools array."),
     click.option("--max-new-tools", type=click.IntRange(0), metavar="N", help="New tools in one run (5)."),
 )
+_FUNCTION = (
+    click.option("--name", help="The function in it (default: the file's name)."),
+    click.option("--description", "-d", help="One sentence, where the function has no docstring."),
+    click.option("--input-params", "-p", help="As in a signature, where annotations are missing."),
+    click.option("--return-type", "-r", help="An annotation, where it is missing."),
+    click.option("--example", "-e", "examples", multiple=True, help="`f(1) == 2`; repeat."),
+    click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat."),
+    click.option("--package", "packages", multiple=True, help="A package that it needs; repeat."),
+)
 _SETTINGS = {
     "model": "model",
     "base_url": "base_url",
@@ -60,6 +69,19 @@ def sandbox_options(command: Command) -> Command:
 def box_options(command: Command) -> Command:
     """`home_options` and what decides how a call runs."""
     return sandbox_options(_POLICY(_LIMITS(_YES(command))))
+
+
+def function_options(command: Command) -> Command:
+    """`box_options` and what can be said of a person's function."""
+    for option in reversed(_FUNCTION):
+        command = option(command)
+    return box_options(command)
+
+
+def about(options: dict[str, Any]) -> dict[str, Any]:
+    """What `function_options` said, as keywords of `validate` and `import_file`."""
+    words = ("description", "input_params", "return_type", "hosts", "packages")
+    return {"example": "\n".join(options["examples"])} | {word: options[word] for word in words}
 
 
 def model_options(command: Command) -> Command:

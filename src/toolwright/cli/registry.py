@@ -11,7 +11,7 @@ import click
 from toolwright.cli.live import print_json
 from toolwright.cli.look import out, safe
 from toolwright.cli.make import report
-from toolwright.cli.options import box_options, home_options, open_toolwright
+from toolwright.cli.options import about, box_options, function_options, home_options, open_toolwright
 
 
 @click.group()
@@ -49,19 +49,11 @@ def restore(name: str, number: int | None, **options: Any) -> None:
 
 @registry.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="The function in it (default: the file's name).")
-@click.option("--description", help="One sentence, where the function has no docstring.")
-@click.option("--input-params", help="As in a signature, where annotations are missing.")
-@click.option("--return-type", help="An annotation, where it is missing.")
-@click.option("--example", default="", help="`f(1) == 2`; several, one a line.")
-@click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
-@click.option("--package", "packages", multiple=True, help="A package that it needs; repeat.")
-@box_options
+@function_options
 def import_(file: Path, **options: Any) -> None:
     """Make the function in FILE a tool, through the same validator, with origin `person`."""
-    words = ("name", "description", "input_params", "return_type", "example", "hosts", "packages")
     with open_toolwright(options) as tw:
-        made = tw.import_file(file, **{word: options[word] for word in words})
+        made = tw.import_file(file, name=options["name"], **about(options))
     sys.exit(report(made, options["as_json"]))
 
 

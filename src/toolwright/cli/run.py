@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolwright.cli.live import JsonLines, Live, print_json
+from toolwright.cli.live import print_json, progress
 from toolwright.cli.look import dollars, duration, err, out, safe
 from toolwright.cli.options import model_options, open_toolwright
 from toolwright.errors import UserError
@@ -41,15 +41,25 @@ def run(task: tuple[str, ...], **options: Any) -> None:
         words = sys.stdin.read().strip()
     if not words and not options["resume"]:
         raise UserError('There is no task. Write it behind `toolwright run`, such as: toolwright run "USD to ILS now"')
+    if options["resume"]:
+        _check_resume(words, options)
     as_json = options["as_json"]
-    sink = JsonLines() if as_json else Live(err()) if sys.stderr.isatty() else None
-    with open_toolwright(options, sink) as tw:
+    with open_toolwright(options, progress(as_json)) as tw:
         result = tw.run(words, files=options["files"], out=options["out"], resume=options["resume"])
     if as_json:
         print_json(as_result(result))
     else:
         show_result(result)
     sys.exit(EXIT_CODES[result.status])
+
+
+def _check_resume(words: str, options: dict[str, Any]) -> None:
+    given = {"TASK": words, "--file": options["files"], "--out": options["out"], "--max-steps": options["max_steps"]}
+    for name, value in given.items():
+        if value:
+            raise UserError(
+                f"--resume goes on with what its run was given, so {name} cannot be said again; leave it out."
+            )
 
 
 def as_result(result: RunResult) -> dict[str, Any]:

@@ -23,9 +23,11 @@ def scripted(file: Path, port: int) -> None:
         url = server.start(port)
     except OSError as error:
         raise click.ClickException(f"--port {port}: cannot listen there: {error.strerror}.") from None
+    ended = threading.Event()
     click.echo(f"{server.script.model} serves {len(server.script.turns)} turns: --base-url {url}")
     try:
-        threading.Event().wait()
+        while not ended.wait(0.5):  # in pieces, so that a signal is heard whichever thread it lands on
+            continue
     except KeyboardInterrupt:
         click.echo(f"{len(server.log)} requests were answered.", err=True)
     finally:

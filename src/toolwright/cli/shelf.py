@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolwright.call import Status
+from toolwright.cli import checks
 from toolwright.cli.live import print_json
-from toolwright.cli.look import duration, err, out, safe, short
+from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import box_options, home_options, open_toolwright
 from toolwright.errors import UserError
 
@@ -112,10 +113,7 @@ def _record(version: ToolVersion) -> dict[str, Any]:
         "output_schema": dict(version.spec.output_schema),
         "examples": [example.text for example in version.spec.examples],
         "source": candidate.source,
-        "checks": [
-            {"check": check.name, "passed": check.passed, "detail": check.detail, "notes": list(check.notes)}
-            for check in version.verdict.checks
-        ],
+        "checks": checks.as_json(version.verdict),
         "untested": list(version.verdict.untested),
         "run_id": version.run_id,
         "model": version.model,
@@ -135,11 +133,7 @@ def _show(version: ToolVersion, record: dict[str, Any]) -> None:
     out().print(f"takes  {json.dumps(record['input_schema'], ensure_ascii=False)}", markup=False)
     out().print(f"gives  {json.dumps(record['output_schema'], ensure_ascii=False)}", markup=False)
     out().print(Syntax(safe(version.candidate.source), "python", background_color="default"))
-    for check in version.verdict.checks:
-        word = {True: "passed", False: "failed", None: "could not run"}[check.passed]
-        out().print(f"{check.name:<9} {word:<14} {duration(check.wall_s):>8}  {short(check.detail)}", markup=False)
-    for line in version.verdict.untested:
-        out().print(f"untested  {safe(line)}", style="yellow", markup=False)
+    checks.table(version.verdict)
     out().print(f"calls  {json.dumps(record['calls'], ensure_ascii=False)}", markup=False)
     out().print(f"history  {', '.join(record['history'])}", markup=False)
     out().print("`uv run` of its file runs it without the sandbox: that is your own act.", style="dim", markup=False)

@@ -1,0 +1,46 @@
+"""How checks look: a Check, or an event about one, goes in; the same line comes out wherever it is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toolwright.cli.look import duration, out, safe, short
+
+if TYPE_CHECKING:
+    from toolwright.tool import Verdict
+
+_WORDS = {True: ("passed", "green"), False: ("failed", "red"), None: ("could not run", "yellow")}
+
+
+def line(name: str, passed: bool | None, wall_s: float, detail: str) -> tuple[str, str]:
+    """One check as text and style; the detail in full, since it says what to mend."""
+    word, style = _WORDS[passed]
+    return f"{name:<9} {word:<13} {duration(wall_s):>8}  {safe(detail)}".rstrip(), style
+
+
+def table(verdict: Verdict) -> None:
+    """Print every check with its notes, what could not be tested, and what stopped it."""
+    for check in verdict.checks:
+        text, style = line(check.name, check.passed, check.wall_s, check.detail)
+        out().print(text, style=style, markup=False)
+        for note in check.notes:
+            out().print(f"{'':<9} note: {safe(note)}", style="dim", markup=False)
+    for untested in verdict.untested:
+        out().print(f"untested  {safe(untested)}", style="yellow", markup=False)
+    if verdict.pending is not None:
+        stopped = f"stopped   {verdict.pending.status.value}: {safe(verdict.pending.detail)}"
+        out().print(stopped, style="yellow", markup=False)
+
+
+def event_line(data: Any) -> tuple[str, str]:
+    """The line of a `check` event: of a check that passed the detail is left out."""
+    detail = "" if data["passed"] is True else short(data.get("detail") or "", 160)
+    return line(data["check"], data["passed"], data.get("wall_s", 0.0), detail)
+
+
+def as_json(verdict: Verdict) -> list[dict[str, Any]]:
+    """The checks for scripts."""
+    return [
+        {"check": one.name, "passed": one.passed, "detail": one.detail, "wall_s": one.wall_s, "notes": list(one.notes)}
+        for one in verdict.checks
+    ]
