@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import secrets
+import sysconfig
 from typing import Any
 
 from toolwright.powers import path_within
@@ -49,16 +50,34 @@ def refusal(job: Job, profile: str) -> str:
             return f"path {path} cannot be granted: it holds more than files. Name the folder that the tool needs."
         if not os.path.exists(path):
             return f"path {path} was granted but does not exist."
-        real = os.path.realpath(path)
+        try:
+            real = os.path.realpath(path)
+        except OSError:  # it changes while we look
+            real = "somewhere else"
         if real != path:
             # Also a link that a tool has put there: what was granted is a place, not where something points to.
             return f"path {path} cannot be granted: it is a link or a detour to {real}. Grant a folder by its own path."
+    for path in grant.writes:
+        for code in _own_code():
+            if path_within(code, path) or path_within(path, code):
+                return (
+                    f"path {path} cannot be granted for writing: what is written there can change {code}, and with it "
+                    "what runs outside of the box. Name the folder that the tool needs."
+                )
     for file in job.files:
         try:
             relative(file.path)
         except ValueError as error:
             return f"file {error}."
     return ""
+
+
+@functools.cache
+def _own_code() -> tuple[str, ...]:
+    """The folders that this very process takes its code from."""
+    found = [os.path.dirname(os.path.dirname(__file__)), *root().imports]
+    found += [path for name, path in sysconfig.get_paths().items() if name in ("purelib", "platlib", "scripts")]
+    return tuple(dict.fromkeys(map(os.path.realpath, found)))
 
 
 @functools.cache
