@@ -126,6 +126,8 @@ def load(home: str | Path | None = None, given: Mapping[str, Any] | None = None)
     Raises SettingsError naming the file or variable, the key and the value.
     """
     place, said_by = find_home(home)
+    if place.exists() and not place.is_dir():
+        raise SettingsError(f"home {place} ({said_by}): is not a folder; name another one with --home DIR.")
     values: dict[str, tuple[Any, str]] = {}
     values.update(_from_file(place / CONFIG_FILE))
     values.update(_from_environment())

@@ -48,6 +48,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; a name that is none is answered with those that look like it."""
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # a shell completes words
+                return None
             like = difflib.get_close_matches(cmd_name, COMMANDS, 3)
             hint = f"Did you mean {' or '.join(like)}?" if like else "`toolwright --help` lists the commands."
             raise click.UsageError(f"There is no command {cmd_name!r}. {hint}", ctx)

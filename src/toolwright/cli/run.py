@@ -57,9 +57,7 @@ def _check_resume(words: str, options: dict[str, Any]) -> None:
     given = {"TASK": words, "--file": options["files"], "--out": options["out"], "--max-steps": options["max_steps"]}
     for name, value in given.items():
         if value:
-            raise UserError(
-                f"--resume goes on with what its run was given, so {name} cannot be said again; leave it out."
-            )
+            raise UserError(f"--resume goes on with what its run was given; leave out {name} ({value!r}).")
 
 
 def as_result(result: RunResult) -> dict[str, Any]:
