@@ -16,7 +16,7 @@ from toolwright.consent import Approve
 from toolwright.errors import EditedError, UserError
 from toolwright.orchestrator import Options
 from toolwright.policy import ApprovalRequest
-from toolwright.portal import Portal
+from toolwright.portal import CLOSED, Portal
 from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
@@ -72,7 +72,7 @@ class Toolwright:
     @property
     def _parts(self) -> Parts:
         if self._closed:
-            raise UserError("This Toolwright is closed; make another one.")
+            raise UserError(CLOSED)
         return self._house
 
     @property

@@ -9,7 +9,11 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from toolwright.errors import UserError
+
 T = TypeVar("T")
+
+CLOSED = "This Toolwright is closed; make another one."
 
 
 class Portal:
@@ -19,10 +23,15 @@ class Portal:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Errand[T]:
-        """Run *coroutine* on the loop."""
-        loop = self._started()
+        """Run *coroutine* on the loop. UserError after `close`."""
+        try:
+            loop = self._started()
+        except UserError:
+            coroutine.close()
+            raise
         errand: Errand[T] = Errand(loop)
         loop.call_soon_threadsafe(errand.begin, coroutine)
         return errand
@@ -50,6 +59,8 @@ class Portal:
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
+            if self._closed:
+                raise UserError(CLOSED)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="toolwright", daemon=True)
@@ -61,6 +72,7 @@ class Portal:
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
+            self._closed = True
         if loop is None or thread is None:
             return
         asyncio.run_coroutine_threadsafe(_wind_up(last), loop).result(timeout=30)
