@@ -601,4 +601,118 @@ ATTACKS = (
         """,
         _says("attached"),
     ),
+    _attack(
+        "calls of a 32-bit program",
+        """
+        import ctypes, mmap, platform
+        if platform.machine() != "x86_64":
+            return "none"
+        code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        code.write(bytes.fromhex("b814000000cd80c3"))  # getpid, by interrupt 0x80
+        number = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+        return "reached" if number == os.getpid() else "none"
+        """,
+        _says("reached"),
+    ),
+    _attack(
+        "calls under the numbers of x32",
+        """
+        import ctypes, platform
+        libc = ctypes.CDLL(None, use_errno=True)
+        if platform.machine() != "x86_64":
+            return 0
+        reached = 0
+        for number in (*range(335), *range(424, 470), *range(512, 548)):
+            ctypes.set_errno(0)
+            result = libc.syscall(ctypes.c_long(0x40000000 | number), ctypes.c_long(-1), 0, 0, 0, 0, 0)
+            reached += not (result == -1 and ctypes.get_errno() in (1, 38))
+        return reached
+        """,
+        _more_than(0),
+        without_wall=False,
+    ),
+    _attack(
+        "a fork by raw calls",
+        """
+        import ctypes, platform
+        libc = ctypes.CDLL(None, use_errno=True)
+        for flags in (17, 0x8000 | 17, 0x10000000 | 17):  # plain, as a brother, in a new user namespace
+            child = libc.syscall(56 if platform.machine() == "x86_64" else 220, flags, 0, 0, 0, 0)
+            if child == 0:
+                os._exit(0)
+            if child > 0:
+                return "forked"
+        return "none"
+        """,
+        _says("forked"),
+    ),
+    _attack(
+        "settings of its own process undone",
+        """
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        done = []
+        for name, option, value in (("parent's death", 1, 0), ("dumpable", 4, 1), ("subreaper", 36, 1), ("keep", 8, 1),
+                                    ("tracer", 0x59616D61, -1), ("time stamps", 26, 1), ("slack", 29, 1)):
+            if libc.prctl(option, ctypes.c_ulong(value & (2**64 - 1)), 0, 0, 0) == 0:
+                done.append(name)
+        return "done: " + str(done) if done else "none"
+        """,
+        _says("done: "),
+    ),
+    _attack(
+        "mapped memory, in threads",
+        """
+        import mmap, threading
+        hoard = []
+        def fill():
+            try:
+                for _ in range(16):
+                    one = mmap.mmap(-1, 2**24)
+                    for place in range(0, 2**24, 4096):
+                        one[place] = 1
+                    hoard.append(one)
+            except OSError:
+                pass
+        threads = [threading.Thread(target=fill) for _ in range(4)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        return 16 * len(hoard)
+        """,
+        _more_than(400),
+    ),
+    _attack(
+        "descriptors of other tables",
+        """
+        found = []
+        for process in ("self", str(os.getppid()), str(it["victim"]), "1"):
+            for number in range(64):
+                for mode in (os.O_RDONLY | os.O_NONBLOCK, os.O_WRONLY | os.O_NONBLOCK):
+                    try:
+                        opened = os.open(f"/proc/{process}/fd/{number}", mode)
+                    except OSError:
+                        continue
+                    if process != "self":
+                        found.append((process, number))
+                    os.close(opened)
+        return "opened: " + str(found) if found else "none"
+        """,
+        _says("opened: "),
+    ),
+    _attack(
+        "a file of its own program changed",
+        """
+        def append(path):
+            with open(path, "a") as file:
+                file.write("\\n# planted")
+            return "planted"
+        folder = os.path.dirname(os.__file__)
+        targets = [os.__file__, folder + "/sitecustomize.py", folder + "/site-packages/x.pth", sys.executable]
+        return loot(*[lambda path=path: append(path) for path in targets if path])
+        """,
+        _says('"planted"'),
+        without_wall=False,
+    ),
 )
