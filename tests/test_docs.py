@@ -144,6 +144,22 @@ def test_the_index_has_each_page_once():
     assert sorted(listed) == sorted([*pages, "decisions/"])
 
 
+def measured(text):
+    """*text* without what differs from run to run: durations and ports."""
+    return re.sub(r" +[\d.]+ (ms|s)\b", " TIME", re.sub(r"127\.0\.0\.1:\d+", "LOOPBACK", text))
+
+
+@pytest.mark.long
+def test_the_demo_prints_what_the_readme_shows(tmp_path):
+    if LinuxSandbox().profile != "full":
+        pytest.skip("the task that the README shows needs a host grant, which this machine cannot hold")
+    shown = next(b.text for b in page("README.md").blocks if b.language == "text" and b.text.startswith("task "))
+    with world(tmp_path) as here:
+        done = here.toolwright("demo", "--home", str(tmp_path / "demo"))
+    assert done.returncode == 0, done.stderr
+    assert measured(shown) in measured(done.stdout), done.stdout
+
+
 SAMPLE = """# One `two`
 
 ```console check
