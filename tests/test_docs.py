@@ -146,7 +146,7 @@ def test_the_index_has_each_page_once():
 
 def measured(text):
     """*text* without what differs from run to run: durations and ports."""
-    return re.sub(r" +[\d.]+ (ms|s)\b", " TIME", re.sub(r"127\.0\.0\.1:\d+", "LOOPBACK", text))
+    return re.sub(r" *[\d.]+ (ms|s)\b", " TIME", re.sub(r"127\.0\.0\.1:\d+", "LOOPBACK", text))
 
 
 @pytest.mark.long
