@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ BAD_VALUE = "toolwright.BadValue"
 BAD_ARGUMENTS = "toolwright.BadArguments"
 """Error type of a claim whose arguments could not be turned into what the function's hints ask for."""
 
+_KIND = re.compile(r"[\w.]*")
+_HALF = re.compile("[\ud800-\udfff]")
+_KIND_CAP, _MESSAGE_CAP = 100, 4000
 _ERROR_KEYS = {"type", "message", "line"}
 
 
@@ -51,7 +55,10 @@ def _error(said: Any) -> Claim | None:
     if not isinstance(said, dict) or said.keys() != _ERROR_KEYS:
         return None
     kind, message, line = said["type"], said["message"], said["line"]
-    if not isinstance(kind, str) or not isinstance(message, str) or type(line) is not int or line < 0:
+    if not isinstance(kind, str) or not isinstance(message, str) or type(line) is not int or not 0 <= line < 2**31:
+        return None
+    # A guest that was not tampered with says no more than this, and nothing that cannot be stored as text.
+    if len(kind) > _KIND_CAP or len(message) > _MESSAGE_CAP or not _KIND.fullmatch(kind) or _HALF.search(message):
         return None
     return Claim(False, error_type=kind, message=message, line=line)
 
