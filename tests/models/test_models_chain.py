@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from model_kit import SHAPE
 
 from toolwright.errors import FaultError, ModelError, RefusedError
 from toolwright.models import ModelSettings
@@ -216,7 +217,7 @@ def test_a_call_killed_in_flight_stays_debited_as_unknown(talk, tmp_path):
     code = f"""
 import asyncio, json, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
-from conftest import MemoryJournal, MemoryLedger, SHAPE
+from model_kit import MemoryJournal, MemoryLedger, SHAPE
 from toolwright.models import ModelSettings
 from toolwright.models.models import Models
 from toolwright.trace import Place
@@ -243,8 +244,6 @@ def test_costs_are_summed_by_run_role_and_place(talk):
 
     async def run():
         models = one.models()
-        from conftest import SHAPE
-
         for role, place in [
             ("generator", Place("a", 1, "0.1")),
             ("examiner", Place("a", 1, "0.2")),
@@ -265,8 +264,6 @@ def test_costs_are_summed_by_run_role_and_place(talk):
 def test_one_instance_serves_one_event_loop_after_another(talk):
     one = talk({"text": "x"})
     models = one.models()
-    from conftest import SHAPE
-
     for step in range(3):
         asyncio.run(models.ask(role="generator", system="s", user="u", answer=SHAPE, place=Place("r", step)))
     assert len(one.server.log) == 3
@@ -277,8 +274,6 @@ def test_many_calls_at_once_keep_their_places_apart(talk):
 
     async def run():
         models = one.models()
-        from conftest import SHAPE
-
         asked = [
             models.ask(role="generator", system="s", user=f"<{n}>", answer=SHAPE, place=Place("r", n)) for n in range(8)
         ]
@@ -292,7 +287,6 @@ def test_many_calls_at_once_keep_their_places_apart(talk):
 
 def test_the_roles_talk_to_their_own_models(talk):
     first, second = talk({"text": "first"}), talk({"text": "second"})
-    from conftest import SHAPE
 
     async def run():
         settings = {"orchestrator": first.settings, "generator": ModelSettings("openai:b", second.settings.base_url)}

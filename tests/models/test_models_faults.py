@@ -7,6 +7,7 @@ import time
 from email.utils import formatdate
 
 import pytest
+from model_kit import SHAPE
 
 from toolwright.errors import ModelError
 from toolwright.models import RetrySettings
@@ -170,7 +171,6 @@ def test_a_cancelled_call_stops_at_once_and_its_worst_case_stays_debited(talk):
 
     async def cancelled():
         models = one.models()
-        from conftest import SHAPE
         from toolwright.trace import Place
 
         asked = models.ask(role="generator", system="s", user="u", answer=SHAPE, place=Place("r"))

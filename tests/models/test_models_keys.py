@@ -6,8 +6,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from model_kit import QUICK, SHAPE, MemoryJournal, MemoryLedger, Talk
 
-from conftest import QUICK, SHAPE, MemoryJournal, MemoryLedger, Talk
 from toolwright.errors import ModelError, UserError
 from toolwright.models import ModelSettings
 from toolwright.models.choose import choose

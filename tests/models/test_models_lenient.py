@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from model_kit import QUICK
 
 HI = {"role": "assistant", "content": "hi"}
 
@@ -83,7 +84,6 @@ def test_an_incomplete_stream_is_understood(talk, serve_body, form):
 
 
 def test_an_error_that_comes_with_status_200_is_told(talk, serve_body):
-    from conftest import QUICK
     from toolwright.errors import ModelError
 
     one = talk({"text": "unused"}, base_url=serve_body('{"error": {"message": "model is loading"}}'), retry=QUICK)

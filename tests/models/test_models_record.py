@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from model_kit import QUICK, SHAPE, MemoryJournal, MemoryLedger
 
-from conftest import QUICK, SHAPE, MemoryJournal, MemoryLedger
 from toolwright.models import ModelSettings
 from toolwright.models.models import Models
 from toolwright.models.script import load_script
