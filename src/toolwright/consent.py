@@ -57,7 +57,7 @@ class Consent:
 
     async def _ask(self, request: ApprovalRequest) -> ApprovalAnswer:
         question = request.question
-        self._emit("approval-asked", name=question.name, powers=question.grant.words(), effect=question.effect)
+        self._emit("approval-asked", name=question.name, powers=question.words(), effect=question.effect)
         if self.approve is None:
             answer = ApprovalAnswer(False, reason=_nobody(question), who="nobody")
         else:

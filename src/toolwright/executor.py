@@ -12,7 +12,7 @@ from toolwright import outcomes, schema
 from toolwright.call import Call, FileRef, Outcome, Status
 from toolwright.errors import FaultError, SpecError
 from toolwright.policy import Approval, Policy, Question
-from toolwright.powers import ALLOWED_PACKAGES, Grant, Limits, Origin, package_name
+from toolwright.powers import Grant, Limits, Origin
 from toolwright.sandbox import Ending, Exit, InputFile, Job, Sandbox
 from toolwright.tool import Candidate, ToolVersion
 
@@ -233,6 +233,5 @@ def _candidate(subject: Subject, origin: Origin = "agent") -> tuple[Candidate, O
 
 
 def _asks_for(question: Question) -> str:
-    extra = [f"package {one}" for one in question.packages if package_name(one) not in ALLOWED_PACKAGES]
-    asked = ", ".join(question.grant.words() + extra) or "a call"
+    asked = ", ".join(question.words()) or "a call"
     return f"{question.name} asks for: {asked}. A person has to say yes first."

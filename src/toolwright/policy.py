@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +34,11 @@ class Question:
     origin: Origin = "agent"
     namespace: str = "local"
     digest: str = ""
+
+    def words(self) -> list[str]:
+        """Each thing that somebody has to allow, as a line for people: `host api.example.com:443`, `package numpy`."""
+        extra = [one for one in self.packages if not _packages_within([one], ())]
+        return self.grant.words() + [f"package {one}" for one in extra]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +81,25 @@ class Rule:
 
     def _touches(self, question: Question) -> bool:
         return (
-            any(host_within(asked, own) for asked in question.grant.hosts for own in self.hosts)
-            or any(path_within(asked, own) for asked in question.grant.reads for own in self.reads)
-            or any(path_within(asked, own) for asked in question.grant.writes for own in self.writes)
+            _meet(question.grant.hosts, self.hosts, host_within)
+            or _meet(question.grant.reads + question.grant.writes, self.reads, path_within)
+            or _meet(question.grant.writes, self.writes, path_within)
             or bool(set(self.secrets) & set(question.grant.secrets))
-            or any(package_name(asked) in self.packages for asked in question.packages)
+            or bool(set(map(_package, question.packages)) & set(self.packages))
         )
+
+
+def _meet(asked: Iterable[str], own: Iterable[str], within: Callable[[str, str], bool]) -> bool:
+    """Whether two sets of powers have something in common: what is asked may be the wider one."""
+    rules = tuple(own)
+    return any(within(one, rule) or within(rule, one) for one in asked for rule in rules)
+
+
+def _package(requirement: str) -> str:
+    try:
+        return package_name(requirement)
+    except SpecError:
+        return requirement  # on no list, and so never allowed unasked
 
 
 def _glob(name: str, pattern: str) -> bool:
@@ -89,7 +107,7 @@ def _glob(name: str, pattern: str) -> bool:
 
 
 def _packages_within(asked: Iterable[str], extra: Iterable[str]) -> bool:
-    return {package_name(one) for one in asked} <= {*ALLOWED_PACKAGES, *extra}
+    return set(map(_package, asked)) <= {*ALLOWED_PACKAGES, *extra}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +217,7 @@ class Approval:
         """Whether this answer holds for *question* too, so that nobody is asked again."""
         if question.namespace != self.namespace or not self.grant.covers(question.grant):
             return False
-        if not set(map(package_name, question.packages)) <= {*map(package_name, self.packages), *ALLOWED_PACKAGES}:
+        if not _packages_within(question.packages, map(_package, self.packages)):
             return False
         if self.standing:
             return question.effect != "writes" and not (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,11 +21,16 @@ ALLOWED_PACKAGES = ("requests", "httpx", "pandas", "pydantic")
 """Packages that a generated tool may use without anybody being asked."""
 
 _WRITING_WORDS = re.compile(
-    r"(?<![a-z])(?:e-?mail|send|write|delete|pay|transfer|publish)(?:s|es|ing|ed)?(?![a-z])", re.IGNORECASE
+    r"(?<![a-z])(?:(?:e-?mail|send|pay|publish)(?:s|es|ing|ed)?|writ(?:e|es|ing)|delet(?:e|es|ed|ing)"
+    r"|transfer(?:s|red|ring)?)(?![a-z])",
+    re.IGNORECASE,
 )
 _HOST_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
-_PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_PACKAGE_NAME = re.compile(
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[A-Za-z0-9._,\s-]*\])?\s*(?:[(<>=!~][^@/:;]*)?\Z",
+    re.ASCII,
+)
 
 
 def says_writing(text: str) -> bool:
@@ -37,6 +43,8 @@ def host_power(text: str) -> str:
 
     Raises SpecError on a name with letters outside ASCII, a NUL, a wildcard alone, or a bad port.
     """
+    if not text.isascii():  # before it is lowered: some letters of other scripts become ASCII ones
+        raise SpecError(f"host {text!r} is not a host name: letters outside ASCII are written in their xn-- form.")
     rest = text.strip().lower()
     port = 443
     if "://" in rest:
@@ -50,15 +58,19 @@ def host_power(text: str) -> str:
         if not given.isascii() or not given.isdigit() or not 0 < int(given) < 65536:
             raise SpecError(f"host {text!r}: the port must be a number from 1 to 65535.")
         port = int(given)
-    if not _is_address(name) and not _is_host_name(name):
+    if _is_address(name):
+        name = str(ipaddress.ip_address(name))
+    elif rest.startswith("[") or not _is_host_name(name):
         raise SpecError(f"host {text!r} is not a host name; write for example 'api.example.com:443'.")
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
 def _split_port(rest: str) -> tuple[str, str | None]:
     if rest.startswith("["):
-        name, _, tail = rest[1:].partition("]")
-        return name, tail[1:] if tail.startswith(":") else None
+        name, closed, tail = rest[1:].partition("]")
+        if not closed or (tail and not tail.startswith(":")):
+            return "", None
+        return name, tail[1:] if tail else None
     if rest.count(":") == 1:
         name, _, port = rest.partition(":")
         return name, port
@@ -66,6 +78,8 @@ def _split_port(rest: str) -> tuple[str, str | None]:
 
 
 def _is_address(name: str) -> bool:
+    if "%" in name:  # a scope is this machine's own business
+        return False
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -75,7 +89,9 @@ def _is_address(name: str) -> bool:
 
 def _is_host_name(name: str) -> bool:
     labels = name.removeprefix("*.").split(".")
-    return bool(name) and len(name) <= 253 and all(_HOST_LABEL.match(label) for label in labels)
+    # Resolvers read `127.1` and `0x7f000001` as addresses.
+    numeric = labels[-1].isdigit() or labels[-1].startswith("0x")
+    return bool(name) and not numeric and len(name) <= 253 and all(_HOST_LABEL.match(label) for label in labels)
 
 
 def split_host(power: str) -> tuple[str, int]:
@@ -88,15 +104,18 @@ def _folders(paths: Iterable[str]) -> tuple[str, ...]:
     for path in paths:
         if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
             raise SpecError(f"path {path!r}: a granted path must be absolute and hold no '..'.")
-    return tuple(sorted({"/" + path.strip("/") for path in paths}))
+    return tuple(sorted({posixpath.normpath("/" + path.lstrip("/")) for path in paths}))
 
 
 def package_name(requirement: str) -> str:
-    """The normalised name at the head of a requirement (`Pandas>=2` → `pandas`); SpecError if there is none."""
+    """The normalised name of a requirement (`Pandas>=2` → `pandas`).
+
+    SpecError for what is none, and for one that says where it comes from (a URL, a path) or when it holds (a marker).
+    """
     found = _PACKAGE_NAME.match(requirement.strip())
     if found is None:
         raise SpecError(f"package {requirement!r} is not a requirement; write a name such as 'httpx' or 'httpx>=0.27'.")
-    return re.sub(r"[-_.]+", "-", found.group()).lower()
+    return re.sub(r"[-_.]+", "-", found["name"]).lower()
 
 
 @dataclass(frozen=True, slots=True)

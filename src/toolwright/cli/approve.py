@@ -12,7 +12,6 @@ from rich.text import Text
 
 from toolwright.cli.look import dollars, safe
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
-from toolwright.powers import ALLOWED_PACKAGES, package_name
 
 _FIRST_LINES = 30
 _CHOICES = "[y] yes   [a] yes, and always for this host   [v] all the code   [n] no, with a reason   Enter is no"
@@ -54,16 +53,8 @@ def _read(prompt: str, console: Console) -> str:
 
 
 def _may_stand(request: ApprovalRequest) -> bool:
-    grant = request.question.grant
-    return (
-        bool(grant.hosts)
-        and request.question.effect != "writes"
-        and not (grant.reads or grant.writes or grant.secrets or _extra_packages(request))
-    )
-
-
-def _extra_packages(request: ApprovalRequest) -> list[str]:
-    return [one for one in request.question.packages if package_name(one) not in ALLOWED_PACKAGES]
+    asked = request.question.words()
+    return request.question.effect != "writes" and bool(asked) and all(one.startswith("host ") for one in asked)
 
 
 def _show(request: ApprovalRequest, console: Console) -> None:
@@ -71,7 +62,7 @@ def _show(request: ApprovalRequest, console: Console) -> None:
     console.print()
     console.print(Text(f"{question.name} asks for powers that nobody has allowed yet", style="bold yellow"))
     console.print(Text(f"  does     {safe(question.description)}"), soft_wrap=True)
-    for power in question.grant.words() + [f"package {one}" for one in _extra_packages(request)]:
+    for power in question.words():
         why = request.reasons.get(power) or request.reasons.get(power.split(" ", 1)[1], "no reason was given")
         console.print(Text(f"  {safe(power)}  ({safe(why)})", style="yellow"), soft_wrap=True)
     console.print(Text(f"  effect   {question.effect}"))
