@@ -121,8 +121,8 @@ class Bringing:
         return schema.tool_spec(
             tool_name=name,
             description=asked.get("description") or " ".join(docstring.split()) or name.replace("_", " "),
-            input_params=asked.get("input_params") or dict(signature.input_schema),
-            return_type=asked.get("return_type") or signature.returns or "Any",
+            input_params=asked.get("input_params") or signature,
+            return_type=asked.get("return_type") or signature,
             example=asked.get("example") or _doctests(signature.docstring, name),
             powers={"hosts": list(asked.get("hosts") or ()), "packages": list(asked.get("packages") or ())},
             effect=asked.get("effect") or "none",

@@ -275,7 +275,8 @@ class Orchestrator:
             model=str(choice),
             surface=options.surface,
             started_at=time.time(),
-            settings={name: getattr(options, name) for name in options.__slots__} | {"why": choice.why},
+            settings={name: getattr(options, name) for name in options.__slots__}
+            | {"why": choice.why, "models": self._house.models.kept()},
         )
         with held(self._house.folder / run_id, run_id):
             self._house.runs.begin(run)
@@ -290,6 +291,7 @@ class Orchestrator:
             run = self._house.runs.get(run_id)
             if run.status in ("complete", "incomplete"):
                 return result_of(run)
+            self._house.models.assume(run.settings.get("models", {}))
             kept = {name: run.settings[name] for name in Options.__slots__ if name in run.settings}
             options = Options(**kept | {"files": tuple(kept.get("files", ()))})
             return await _UnderWay(self._house, run, options, approve, sink or Silence()).result()

@@ -13,7 +13,7 @@ from toolwright.errors import SpecError
 from toolwright.examples import examples_from
 from toolwright.fitting import canonical, fits, same
 from toolwright.literals import quoted
-from toolwright.parameters import parameters_from, return_type_from
+from toolwright.parameters import Parameters, parameters_from, return_type_from
 from toolwright.signature import LARGEST_SOURCE, Signature, signature_of
 from toolwright.tool import ToolSpec, digest_of
 from toolwright.within import accepts, same_schema, within
@@ -61,11 +61,12 @@ def tool_spec(
 
     `input_params` is signature text (or a JSON Schema, a mapping, a list of parameters), `return_type` an annotation,
     `example` calls with or without their values, `powers` hosts, packages, files and secrets. Nothing is evaluated.
+    The Signature of a function that is there may stand for `input_params` and `return_type`: its own classes count.
     """
     name = check_name(tool_name)
     try:
-        parameters = parameters_from(input_params)
-        returns, output_schema = return_type_from(return_type)
+        parameters = _parameters(input_params)
+        returns, output_schema = _return_type(return_type)
         examples = examples_from(example, name, parameters, output_schema)
         asked = asked_from(powers, packages, effect)
         spec = ToolSpec(
@@ -89,6 +90,18 @@ def tool_spec(
     except (RecursionError, MemoryError):
         raise SpecError(f"The request for {name!r} is nested too deeply to be read; write it more simply.") from None
     return spec
+
+
+def _parameters(given: Any) -> Parameters:
+    if isinstance(given, Signature):
+        return Parameters(given.parameters, tuple(given.input_schema["properties"]), dict(given.input_schema))
+    return parameters_from(given)
+
+
+def _return_type(given: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(given, Signature):
+        return given.returns or "Any", dict(given.output_schema)
+    return return_type_from(given)
 
 
 def check_name(name: Any) -> str:

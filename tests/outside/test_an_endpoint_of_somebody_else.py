@@ -154,3 +154,23 @@ def test_a_dead_endpoint_ends_in_one_sentence_and_the_exit_code_of_models(tmp_pa
     done = subprocess.run(refused, capture_output=True, text=True, timeout=120)
     assert done.returncode == 5
     assert "127.0.0.1:9" in done.stderr
+
+
+def test_a_resume_needs_no_word_about_the_model_of_the_run(tmp_path):
+    script, down = Scripted(), [True]
+
+    def speaker(request: Request) -> Reply | tuple[int, Any]:
+        if down[0] and request.role == "generator":
+            return 401, {"error": {"message": "not today"}}
+        return script(request)
+
+    with Endpoint(speaker) as endpoint:
+        code, result, _ = run(tmp_path, endpoint.url)
+        assert (code, result["status"]) == (5, "failed")
+        down[0] = False
+        command = [sys.executable, "-m", "toolwright", "run", "--resume", result["run_id"], "--json", "--home"]
+        done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=120)
+        again = json.loads(done.stdout.splitlines()[-1])
+        orchestrator = endpoint.of("orchestrator")
+    assert (done.returncode, again["status"], again["made"]) == (0, "complete", ["count_vowels@1"])
+    assert len(orchestrator) == 3, "the recorded step was not asked for again"

@@ -63,6 +63,19 @@ class Models:
             self._choices[role] = choose(settings_for(role, self._settings))
         return self._choices[role]
 
+    def kept(self) -> dict[str, dict[str, str | None]]:
+        """Which model each role takes, as JSON: what a resume needs. Never a key."""
+        said = {role: {"model": one.model, "base_url": one.base_url} for role, one in self._settings.items()}
+        first = self.choice("orchestrator")
+        return said | {"orchestrator": {"model": str(first), "base_url": first.base_url}}
+
+    def assume(self, kept: Mapping[str, Mapping[str, str | None]]) -> None:
+        """Take the models of a `kept` for the roles that nobody named a model or an address for."""
+        for role in ("orchestrator", "generator", "examiner"):
+            own, said = self._settings.get(role, ModelSettings()), kept.get(role, {})
+            if said and not (own.model or own.base_url):
+                self._settings[role] = replace(own, model=said.get("model"), base_url=said.get("base_url"))
+
     def agent_model(
         self, place: Callable[[], Place], role: Role = "orchestrator", on_text: OnText | None = None
     ) -> Model:
