@@ -299,7 +299,9 @@ def test_an_approval_covers_nothing_wider_than_what_was_shown(shown, asked, stan
         assert shown.grant.covers(asked.grant)
         if standing:
             assert asked.effect != "writes"
-            assert not (asked.grant.secrets or asked.grant.reads or asked.grant.writes)
+            assert not (asked.grant.secrets)
+            assert not (asked.grant.reads)
+            assert not (asked.grant.writes)
         else:
             assert (asked.name, asked.origin) == (shown.name, shown.origin)
             assert not (asked.effect == "writes" and shown.effect != "writes")

@@ -19,13 +19,13 @@ def find_home(home: str | Path | None = None) -> tuple[Path, str]:
     person neither made here nor trusted raises SettingsError.
     """
     if home is not None:
-        return Path(home).expanduser().absolute(), "given"
+        return _named(home), "given"
     if named := os.environ.get("TOOLWRIGHT_HOME"):
-        return Path(named).expanduser().absolute(), "$TOOLWRIGHT_HOME"
+        return _named(named), "$TOOLWRIGHT_HOME"
     project = Path.cwd() / PROJECT_HOME
     if not project.is_dir():
         return own_data_folder(), "the platform's data folder"
-    if not any(project.iterdir()):
+    if _is_empty(project):
         trust(project)
     elif str(project.resolve()) not in _trusted():
         raise SettingsError(
@@ -39,19 +39,46 @@ def trust(home: Path) -> None:
     """Remember that *home*, found in a project, may be used by this person on this machine."""
     listed = sorted({*_trusted(), str(home.resolve())})
     folder = own_data_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
-        json.dump(listed, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(folder / "trusted-homes.json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
+            json.dump(listed, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(folder / "trusted-homes.json")
+    except OSError as error:
+        raise SettingsError(f"{folder}: the trust in {home} cannot be noted there: {error.strerror}.") from error
+
+
+def _named(home: str | Path) -> Path:
+    try:
+        return Path(home).expanduser().absolute()
+    except RuntimeError as error:
+        raise SettingsError(f"home {str(home)!r}: {error} Write the whole path.") from None
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError as error:
+        raise SettingsError(
+            f"{folder}: cannot be read: {error.strerror}. Name another home with --home DIR."
+        ) from error
 
 
 def own_data_folder() -> Path:
     """This person's data folder for Toolwright; may not exist yet."""
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("toolwright", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_data_dir("toolwright", appauthor=False))
+    except RuntimeError:
+        folder = Path()
+    if not folder.is_absolute():
+        raise SettingsError(
+            "Where your data goes cannot be found out: set HOME, or name a folder with --home DIR or $TOOLWRIGHT_HOME."
+        )
+    return folder
 
 
 def _trusted() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -58,16 +59,31 @@ def _choice(*allowed: str) -> Callable[[Any], str]:
     return read
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be a text that is not empty")
+    return value.strip()
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return float("nan")
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return float("nan")
+
+
 def _count(value: Any) -> int:
-    number = int(value)
-    if isinstance(value, bool) or number != float(value) or number < 0:
+    number = _number(value)
+    if not 0 <= number < 2**53 or number != int(number):
         raise ValueError("must be a whole number, 0 or more")
-    return number
+    return int(number)
 
 
 def _seconds(value: Any) -> float:
-    number = float(value)
-    if isinstance(value, bool) or not 0 < number < float("inf"):
+    number = _number(value)
+    if not 0 < number < float("inf"):
         raise ValueError("must be a number of seconds above 0")
     return number
 
@@ -90,12 +106,12 @@ def _name(value: Any) -> str:
 
 
 KEYS: Mapping[str, Callable[[Any], Any]] = {
-    "model": str,
-    "base_url": str,
-    "generator.model": str,
-    "generator.base_url": str,
-    "examiner.model": str,
-    "examiner.base_url": str,
+    "model": _text,
+    "base_url": _text,
+    "generator.model": _text,
+    "generator.base_url": _text,
+    "examiner.model": _text,
+    "examiner.base_url": _text,
     "surface": _choice("native", "fixed"),
     "namespace": _name,
     "max_new_tools": _count,
@@ -105,7 +121,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "run_wall_s": _seconds,
     "stream": _flag,
     "sandbox": _choice("auto", "full", "landlock"),
-    "policy": str,
+    "policy": _text,
     "limits.profile": _choice("default", "strict"),
     "limits.wall_s": _seconds,
     "limits.cpu_s": _seconds,
@@ -126,7 +142,7 @@ def load(home: str | Path | None = None, given: Mapping[str, Any] | None = None)
     Raises SettingsError naming the file or variable, the key and the value.
     """
     place, said_by = find_home(home)
-    if place.exists() and not place.is_dir():
+    if _there(place) and not place.is_dir():
         raise SettingsError(f"home {place} ({said_by}): is not a folder; name another one with --home DIR.")
     values: dict[str, tuple[Any, str]] = {}
     values.update(_from_file(place / CONFIG_FILE))
@@ -144,7 +160,7 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         orchestrator=RoleModel(read.get("model"), read.get("base_url")),
         generator=RoleModel(read.get("generator.model"), read.get("generator.base_url")),
         examiner=RoleModel(read.get("examiner.model"), read.get("examiner.base_url")),
-        policy=read_policy(Path(read["policy"])) if "policy" in read else home_policy(home),
+        policy=read_policy(Path(read["policy"]).expanduser()) if "policy" in read else home_policy(home),
         limits=_limits(read),
         origins=origins,
         **{key: value for key, value in read.items() if key in plain},
@@ -154,7 +170,14 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
 def home_policy(home: Path) -> Policy:
     """The policy in the home's own file, or the defaults. SettingsError."""
     path = home / "policy.toml"
-    return read_policy(path) if path.exists() else Policy()
+    return read_policy(path) if _there(path) else Policy()
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
 def read_policy(path: Path) -> Policy:
@@ -177,7 +200,7 @@ def _limits(read: Mapping[str, Any]) -> Limits:
 
 
 def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
-    if not path.exists():
+    if not _there(path):
         return {}
     found: dict[str, tuple[Any, str]] = {}
     for key, value in _toml(path).items():
@@ -187,7 +210,9 @@ def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
             found[key] = (value, str(path))
     for key in found:
         if key not in KEYS:
-            raise SettingsError(f"{path}: unknown setting {key!r}; `toolwright --help` names the page that lists them.")
+            like = difflib.get_close_matches(key, KEYS, 1)
+            hint = f"did you mean {like[0]!r}?" if like else "docs/settings.md lists them."
+            raise SettingsError(f"{path}: unknown setting {key!r}; {hint}")
     return found
 
 
