@@ -98,6 +98,11 @@ class Executor:
         why_not = self.sandbox.why_not(question.grant)
         return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
 
+    def approval(self, candidate: Candidate, origin: Origin = "agent") -> Approval | None:
+        """The recorded yes that *candidate* runs on; None where policy allows it by itself, or nobody said yes."""
+        question = candidate.question(origin)
+        return self._approvals.covering(question) if self.policy.decide(question).action == "ask" else None
+
     def locked(self, candidate: Candidate, *, cancel: threading.Event | None = None) -> Candidate:
         """*candidate* with its packages resolved to exact versions and hashes. Raises SpecError or FaultError."""
         if not candidate.packages or candidate.lock:

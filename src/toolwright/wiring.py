@@ -117,7 +117,7 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
 
     environments = Environments(settings.home / "environments", on_progress=progress)
     executor = Executor(box, settings.policy, home.approvals, environments, EnvironmentSecrets(home), settings.limits)
-    validator = Validator(executor)
+    validator = Validator(executor, live_runs=home.live_runs)
     models = Models(_by_role(settings), home.journal, home.ledger, heard.emit, record=record)
     folder = settings.home / PROMPTS
     forge = Forge(

@@ -15,6 +15,7 @@ from toolwright.store.calls import CallBook
 from toolwright.store.files import make_folder, writing
 from toolwright.store.journal import JournalBook
 from toolwright.store.ledger import LedgerBook
+from toolwright.store.liveruns import LiveRunBook
 from toolwright.store.migrations import check, migrate
 from toolwright.store.redaction import Redaction
 from toolwright.store.runs import RunBook
@@ -33,6 +34,7 @@ class Home:
         self.journal = JournalBook(data, self._redaction)
         self.approvals = ApprovalBook(data)
         self.calls = CallBook(data, self._redaction)
+        self.live_runs = LiveRunBook(data)
         self.values = ValueBook(data, self._redaction)
         self.audit = AuditBook(data, self._redaction)
 

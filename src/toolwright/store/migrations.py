@@ -113,6 +113,9 @@ STEPS = (
         detail TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE live_runs (key TEXT PRIMARY KEY, at REAL NOT NULL)
+    """,
 )
 """Step n brings a home from version n - 1 to version n."""
 

@@ -31,6 +31,7 @@ class Validator:
     def __init__(self, executor: Executor, *, live_runs: LiveRuns | None = None) -> None:
         self._executor = executor
         self._live_runs = live_runs or LiveRunsInMemory()
+        self._by_rule = LiveRunsInMemory()
 
     def validate(
         self,
@@ -79,7 +80,7 @@ class Validator:
         trial = Trial(self._executor, candidate, cancel, origin)
         dynamic: tuple[tuple[str, Callable[[], Found]], ...] = (
             ("load", lambda: load(trial)),
-            ("examples", lambda: examples(trial, lambda key: self._live_runs.first(self._live_key(candidate, key)))),
+            ("examples", lambda: examples(trial, lambda key: self._meets_the_world(candidate, origin, key))),
             ("contract", lambda: check_contract(trial, contract)),
         )
         for name, prove in dynamic:
@@ -91,13 +92,16 @@ class Validator:
                 break
         return checks.verdict(candidate, contract)
 
-    def _live_key(self, candidate: Candidate, arguments: str) -> str:
-        """What one approval allows to run once: an example, by the powers that were shown with it."""
-        question = candidate.question()
-        # A rule of the policy has nobody look at the code, so it is an approval for each candidate.
-        by_rule = candidate.digest if self._executor.policy.decide(question).action == "allow" else ""
-        powers = [question.grant.to_json(), sorted(question.packages), question.effect]
-        return json.dumps([question.namespace, question.name, powers, by_rule, arguments], sort_keys=True)
+    def _meets_the_world(self, candidate: Candidate, origin: Origin, arguments: str) -> bool:
+        """Whether the example with *arguments* may run live now: once for each approval, whatever process asks.
+
+        A rule of the policy has nobody look at the code, so it stands for an approval of each candidate.
+        """
+        approval = self._executor.approval(candidate, origin)
+        if approval is None:
+            return self._by_rule.first(f"{candidate.digest} {arguments}")
+        given = [approval.namespace, approval.name, candidate.spec.name, approval.digest, approval.at, arguments]
+        return self._live_runs.first(json.dumps(given))
 
 
 class _Checks:
