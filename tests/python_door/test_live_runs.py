@@ -32,4 +32,4 @@ def test_one_approval_lets_an_example_run_once_in_whatever_process(tmp_path):
             again = tw.validate("look", source, **asked)
             assert again.passed
             assert hits == ["/a"], "the same approval covers it, and that example has run"
-            assert any("example" in line for line in again.untested)
+            assert any("has run once under this approval" in line for line in again.untested)
