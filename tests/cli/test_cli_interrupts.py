@@ -110,6 +110,7 @@ def test_ctrl_c_during_a_sandboxed_call_leaves_no_guest_and_the_call_is_made_aga
         assert len(endpoint.requests) == asked + 1, "the recorded answer is not asked for again"
 
 
+@pytest.mark.long
 def test_ctrl_c_at_a_terminal_ends_a_run_in_each_of_its_moments(home):
     with Endpoint(OneCall("nap", word="sleep")) as endpoint:
         terminal = Terminal(home, "run", "nap", "--home", str(home), *at_model(endpoint.url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import io
@@ -11,6 +12,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -93,6 +95,15 @@ class _Ends:
             if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
                 signal.signal(number, self._came)
 
+    def leave(self) -> NoReturn:
+        """End the process now: a further signal while the interpreter winds up would be a traceback or another code."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(128 + self.number)
+
     def _came(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.number = number
@@ -115,7 +126,9 @@ def main(command: click.Command = cli) -> None:
     except KeyboardInterrupt:
         click.echo("toolwright: stopped.", err=True)
         code = STOPPED
-    sys.exit(128 + ends.number if code == STOPPED else code)
+    if code == STOPPED:
+        ends.leave()
+    sys.exit(code)
 
 
 def _code(command: click.Command) -> int:

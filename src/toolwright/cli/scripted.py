@@ -24,8 +24,8 @@ def scripted(file: Path, port: int) -> None:
     except OSError as error:
         raise click.ClickException(f"--port {port}: cannot listen there: {error.strerror}.") from None
     ended = threading.Event()
-    click.echo(f"{server.script.model} serves {len(server.script.turns)} turns: --base-url {url}")
     try:
+        click.echo(f"{server.script.model} serves {len(server.script.turns)} turns: --base-url {url}")
         while not ended.wait(0.5):  # in pieces, so that a signal is heard whichever thread it lands on
             continue
     except KeyboardInterrupt:

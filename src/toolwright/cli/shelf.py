@@ -83,17 +83,23 @@ def _list(found: list[ToolInfo], as_json: bool, empty: str) -> None:
 @home_options
 def show(name: str, **options: Any) -> None:
     """Show the tool NAME (or NAME@N): code, schemas, verdict, history, calls."""
-    wanted, _, number = name.partition("@")
-    if number and not number.isdigit():
-        raise UserError(f"{name!r}: a version is a number, such as {wanted}@1.")
+    wanted, number = _named(name)
     with open_toolwright(options, ask=False) as tw:
-        version = tw.registry.get(wanted, int(number) if number else None)
+        version = tw.registry.get(wanted, number)
         record = _record(version) | {"calls": tw.registry.stats(wanted).to_json()}
         record["history"] = [f"{info.name}@{info.number} {info.state}" for info in tw.registry.history(wanted)]
     if options["as_json"]:
         print_json(record)
     else:
         _show(version, record)
+
+
+def _named(text: str) -> tuple[str, int | None]:
+    """Name and number of `NAME` or `NAME@N`."""
+    name, at, number = text.partition("@")
+    if at and not (number.isascii() and number.isdigit()):
+        raise UserError(f"{text!r}: a version is a number, such as {name}@1.")
+    return name, int(number) if at else None
 
 
 def _record(version: ToolVersion) -> dict[str, Any]:
@@ -144,7 +150,8 @@ def _show(version: ToolVersion, record: dict[str, Any]) -> None:
 @click.argument("arguments", default="{}")
 @box_options
 def call(name: str, arguments: str, **options: Any) -> None:
-    """Call the tool NAME with ARGUMENTS, a JSON object (or - for standard input)."""
+    """Call the tool NAME (or NAME@N) with ARGUMENTS, a JSON object (or - for standard input)."""
+    wanted, number = _named(name)
     text = sys.stdin.read() if arguments == "-" else arguments
     try:
         given = json.loads(text)
@@ -155,7 +162,7 @@ def call(name: str, arguments: str, **options: Any) -> None:
     if not isinstance(given, dict):
         raise UserError(f"The arguments {short(text, 60)!r} must be a JSON object, such as '{{\"n\": 1}}'.")
     with open_toolwright(options) as tw:
-        outcome = tw.call(name, given)
+        outcome = tw.call(wanted, given, version=number)
     if options["as_json"]:
         usage = {"wall_s": outcome.usage.wall_s, "cpu_s": outcome.usage.cpu_s}
         body = {
