@@ -98,7 +98,7 @@ def workbench(
         cancel,
         run.task,
     )
-    files = Workspace(house.folder / run.id, options.files)
+    files = Workspace(house.folder / run.id, options.files, settled=True)
     calls = Calls(
         run.id, run.namespace, house.registry, house.executor, house.values, files, consent, notes, sink, cancel
     )

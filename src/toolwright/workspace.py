@@ -23,19 +23,22 @@ class Workspace:
     """Files below *folder* (the home's folder of this run), and *given*: paths that a person handed in, read-only.
 
     Only regular files count; no link is followed, in or out. Raises SettingsError for a given path that is not a file.
+    A person's own link stands for the file that it leads to now. *settled*: the paths are what an earlier `given` said,
+    and a link that stands there by now is a tool's.
     """
 
-    def __init__(self, folder: Path, given: Iterable[str | Path] = ()) -> None:
+    def __init__(self, folder: Path, given: Iterable[str | Path] = (), *, settled: bool = False) -> None:
+        folder = folder.resolve()
         self._root = folder / "work"
         self._landing = folder / "landing"
-        self._given = _given(given)
+        self._given = _given(given, settled)
         self.left_out: list[str] = []
         """Sentences about files that were not kept, with the limit that kept them out."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The host paths that were handed in, absolute: what a resume needs."""
+        """The host paths that were handed in, absolute and without links: what a resume needs."""
         return tuple(str(one.host_path) for one in self._given)
 
     def inputs(self) -> tuple[InputFile, ...]:
@@ -84,10 +87,10 @@ class Workspace:
         return tuple(_copy(self._root / path, out.absolute() / path) for path in self.paths())
 
 
-def _given(paths: Iterable[str | Path]) -> tuple[InputFile, ...]:
+def _given(paths: Iterable[str | Path], settled: bool) -> tuple[InputFile, ...]:
     taken: dict[str, InputFile] = {}
     for path in paths:
-        host = Path(path).expanduser().absolute()
+        host = Path(path) if settled else Path(os.path.realpath(Path(path).expanduser()))
         if not host.is_file():
             raise SettingsError(f"file {str(path)!r}: there is no such file; --file takes the path of a regular file.")
         if host.name in taken and taken[host.name].host_path != host:

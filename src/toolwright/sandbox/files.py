@@ -8,11 +8,12 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from toolwright.call import FileRef
 from toolwright.powers import Limits
 from toolwright.sandbox import InputFile
-from toolwright.sandbox.syscalls import open_beneath
+from toolwright.sandbox.syscalls import open_beneath, open_direct
 
 _CHUNK = 2**20
 _ENTRIES = 20_000
@@ -23,7 +24,10 @@ _CLOSED = 0xFFFF
 
 
 def put(folder: int, files: Iterable[InputFile], owner: int | None) -> None:
-    """Copy *files* into the folder behind descriptor *folder*, owned by *owner* if one is given. Raises OSError."""
+    """Copy *files* into the folder behind descriptor *folder*, owned by *owner* if one is given. Raises OSError.
+
+    No link is followed to any of them.
+    """
     for file in files:
         parts = relative(file.path)
         for depth in range(1, len(parts)):
@@ -35,12 +39,26 @@ def put(folder: int, files: Iterable[InputFile], owner: int | None) -> None:
             if owner is not None:
                 os.chown(path, owner, owner, dir_fd=folder, follow_symlinks=False)
         target = open_beneath(folder, "/".join(parts), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(target, "wb") as out, open(file.host_path, "rb") as source:
+        with open(target, "wb") as out, _source(file) as source:
             while chunk := source.read(_CHUNK):
                 out.write(chunk)
             if owner is not None:
                 os.fchown(target, owner, owner)
             os.fchmod(target, 0o400 if file.readonly else 0o600)
+
+
+def _source(file: InputFile) -> BinaryIO:
+    # A named pipe put in the place of the file would block an open without O_NONBLOCK.
+    found = open_direct(str(file.host_path), os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise OSError(f"{file.host_path} is no regular file")
+    return os.fdopen(found, "rb")
+
+
+def size(files: Iterable[InputFile]) -> int:
+    """How many bytes *files* hold now. Raises OSError."""
+    return sum(file.host_path.lstat().st_size for file in files)
 
 
 def relative(path: str) -> list[str]:
@@ -51,13 +69,15 @@ def relative(path: str) -> list[str]:
     return parts
 
 
-def collect(folder: int, into: Path, limits: Limits, handed: Collection[InputFile]) -> tuple[FileRef, ...]:
+def collect(
+    folder: int, into: Path, limits: Limits, handed: Collection[InputFile], handed_bytes: int
+) -> tuple[FileRef, ...]:
     """Copy what lies below descriptor *folder* to *into*; what was *handed* in read-only is never taken back.
 
     As far as *limits* go, beyond what was handed in anyway.
     """
     skip = {file.path for file in handed if file.readonly}
-    left = limits.files_bytes + _bytes(handed)
+    left = limits.files_bytes + handed_bytes
     most = limits.files_count + len(handed)
     found: list[FileRef] = []
     for path in sorted(path for path, mode, _ in _entries(folder) if stat.S_ISREG(mode) and path not in skip)[:most]:
@@ -68,9 +88,12 @@ def collect(folder: int, into: Path, limits: Limits, handed: Collection[InputFil
     return tuple(found)
 
 
-def excess(folder: int, limits: Limits, handed: Collection[InputFile]) -> str:
-    """Which of *limits* is broken by what lies below descriptor *folder* beyond what was *handed* in, or ''."""
-    most_bytes = limits.files_bytes + _bytes(handed)
+def excess(folder: int, limits: Limits, handed: Collection[InputFile], handed_bytes: int) -> str:
+    """Which of *limits* is broken by what lies below descriptor *folder* beyond what was *handed* in, or ''.
+
+    *handed_bytes* is what they held at the start: a guest with a write grant may have changed them since.
+    """
+    most_bytes = limits.files_bytes + handed_bytes
     most = limits.files_count + sum(1 + file.path.count("/") for file in handed)
     total = 0
     for count, (path, mode, size) in enumerate(_entries(folder), 1):
@@ -80,10 +103,6 @@ def excess(folder: int, limits: Limits, handed: Collection[InputFile]) -> str:
         if count > most:
             return f"It left more than {limits.files_count} files and folders (setting limits.files_count)."
     return f"Its files hold more than {limits.files_bytes} bytes (setting limits.files_bytes)." * (total > most_bytes)
-
-
-def _bytes(handed: Iterable[InputFile]) -> int:
-    return sum(file.host_path.stat().st_size for file in handed)
 
 
 def _entries(folder: int) -> Iterator[tuple[str, int, int]]:

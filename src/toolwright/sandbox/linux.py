@@ -111,6 +111,7 @@ def try_profile(profile: str) -> str:
 def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event | None) -> Exit:
     own = plan.owner()
     full = profile == "full"
+    handed_bytes = files.size(job.files)
     with contextlib.nullcontext("") if full else private_folder(own) as private:
         made = plan.make(job, profile, own, private)
         with Keeper(root.root().interpreter, made, job.limits) as keeper:
@@ -119,9 +120,9 @@ def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event |
             try:
                 put = [file for file in job.files if not (full and file.readonly)]
                 files.put(work, put, own)
-                watch = None if full else _watch(work, job, keeper, own)
+                watch = None if full else _watch(work, job, handed_bytes, keeper, own)
                 seen, egress = _serve(keeper, job, handed[1:], cancel, watch)
-                found = _collected(work, job, collect)
+                found = _collected(work, job, handed_bytes, collect)
             finally:
                 if not full:
                     os.close(work)
@@ -147,13 +148,13 @@ def _serve(
     return seen, tuple(egress.log)
 
 
-def _watch(work: int, job: Job, keeper: Keeper, own: int | None) -> Watch:
+def _watch(work: int, job: Job, handed_bytes: int, keeper: Keeper, own: int | None) -> Watch:
     """Looks at what no kernel limits in a box without a root of its own: its work folder and, by count, its threads."""
 
     def look() -> tuple[Ending, str] | None:
         if own is None and keeper.threads() > job.limits.threads + 1:
             return Ending.MEMORY, f"It started more than {job.limits.threads} threads (setting limits.threads)."
-        over = files.excess(work, job.limits, job.files)
+        over = files.excess(work, job.limits, job.files, handed_bytes)
         return (Ending.FILES, over) if over else None
 
     return look
@@ -163,10 +164,10 @@ def _open_folder(path: str) -> int:
     return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
-def _collected(work: int, job: Job, collect: Path | None) -> tuple[FileRef, ...]:
+def _collected(work: int, job: Job, handed_bytes: int, collect: Path | None) -> tuple[FileRef, ...]:
     if collect is None:
         return ()
-    return files.collect(work, collect, job.limits, job.files)
+    return files.collect(work, collect, job.limits, job.files, handed_bytes)
 
 
 def _exit(seen: Seen, output: str, found: tuple[FileRef, ...], egress: tuple[str, ...]) -> Exit:

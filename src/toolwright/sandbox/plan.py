@@ -11,7 +11,7 @@ from typing import Any
 
 from toolwright.powers import path_within
 from toolwright.sandbox import Job
-from toolwright.sandbox.files import relative
+from toolwright.sandbox.files import relative, size
 from toolwright.sandbox.root import CERTIFICATES, Root, certificates, root
 
 WORK = "/tmp"
@@ -50,10 +50,7 @@ def refusal(job: Job, profile: str) -> str:
             return f"path {path} cannot be granted: it holds more than files. Name the folder that the tool needs."
         if not os.path.exists(path):
             return f"path {path} was granted but does not exist."
-        try:
-            real = os.path.realpath(path)
-        except OSError:  # it changes while we look
-            real = "somewhere else"
+        real = _real(path)
         if real != path:
             # Also a link that a tool has put there: what was granted is a place, not where something points to.
             return f"path {path} cannot be granted: it is a link or a detour to {real}. Grant a folder by its own path."
@@ -69,7 +66,20 @@ def refusal(job: Job, profile: str) -> str:
             relative(file.path)
         except ValueError as error:
             return f"file {error}."
+        if not os.path.isfile(file.host_path) or _real(file.host_path) != str(file.host_path):
+            # What was handed in is the file, not what a tool has put in its place since.
+            return (
+                f"file {file.path} cannot be handed in: {file.host_path} is not there any more as a regular file, or a "
+                "link leads to it."
+            )
     return ""
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    try:
+        return os.fspath(os.path.realpath(path))
+    except OSError:  # it changes while we look
+        return "somewhere else"
 
 
 @functools.cache
@@ -124,10 +134,8 @@ def make(job: Job, profile: str, own: int | None, folder: str = "") -> dict[str,
         "writes": writes,
         "empties": _empties(job, work) if full else [],
         "work": work,
-        "inputs": [[os.path.realpath(file.host_path), file.path] for file in job.files if file.readonly]
-        if full
-        else [],
-        "work_bytes": limits.files_bytes + _OVERHEAD_BYTES + sum(file.host_path.stat().st_size for file in carried),
+        "inputs": [[str(file.host_path), file.path] for file in job.files if file.readonly] if full else [],
+        "work_bytes": limits.files_bytes + _OVERHEAD_BYTES + size(carried),
         "work_inodes": limits.files_count + _OVERHEAD_INODES + sum(1 + file.path.count("/") for file in job.files),
         "hosts": bool(job.grant.hosts),
         "port": 0,

@@ -152,12 +152,12 @@ def open_beneath(folder: int, path: str, flags: int, mode: int = 0) -> int:
     return call("openat2", folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
 
 
-def open_direct(path: str) -> int:
-    """A descriptor (O_PATH) of absolute *path*, which holds no symbolic link anywhere. Raises OSError.
+def open_direct(path: str, flags: int = os.O_PATH) -> int:
+    """A descriptor of absolute *path*, which holds no symbolic link anywhere. Raises OSError.
 
-    For what was granted: a link that a guest has put in its place must not lead anywhere else.
+    For what was granted or handed in: a link that a guest has put in its place must not lead anywhere else.
     """
-    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
     return call("openat2", AT_FDCWD, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
 
 
