@@ -49,11 +49,11 @@ class Trouble:
         raise FaultError("The package index does not answer.")
 
 
-def executor(policy: str = "", *, box=BOX, limits: Limits | None = None, environments=None) -> Executor:
+def executor(policy: str = "", *, box=BOX, limits: Limits | None = None, environments=None, keep_out=()) -> Executor:
     import tomllib
 
     rules = policy_from(tomllib.loads(policy), "policy.toml") if policy else Policy()
-    return Executor(box, rules, Nobody(), environments or Trouble(), Keys(), limits)
+    return Executor(box, rules, Nobody(), environments or Trouble(), Keys(), limits, keep_out)
 
 
 def tool(body: str, params: str = "n: int", returns: str = "int", before: str = "", **more) -> Candidate:
@@ -197,6 +197,34 @@ def test_who_may_not_run_is_answered_with_a_reason_and_nothing_runs():
     assert executor().call(version(tool("return n")), once).ok
 
 
+def test_no_grant_reaches_toolwrights_own_home_whatever_policy_says(tmp_path):
+    home, beside = tmp_path / "home", tmp_path / "home-work"
+    for folder in (home / "tools", beside):
+        folder.mkdir(parents=True)
+    (tmp_path / "way").symlink_to(home)
+    rules = '[[rule]]\naction = "allow"\nreads = ["/"]\nwrites = ["/"]\neffects = ["none", "reads", "writes"]\n'
+    road = executor(rules, keep_out=(tmp_path / "way",))
+    for kind in ("reads", "writes"):
+        for path in (home, home / "tools", tmp_path):
+            got = road.call(tool("return n", powers={kind: [str(path)]}), Call("work", {"n": 1}))
+            assert (got.status, got.reason) == (Status.DENIED, "home"), path
+            assert str(home) in got.detail
+        got = road.call(tool("return n", powers={kind: [str(beside)]}), Call("work", {"n": 1}))
+        assert got.ok, got
+
+
+def test_a_tool_may_not_write_where_the_policy_file_lies(tmp_path):
+    import tomllib
+
+    rules = '[[rule]]\naction = "allow"\nreads = ["/"]\nwrites = ["/"]\neffects = ["none", "reads", "writes"]\n'
+    (tmp_path / "mine.toml").write_text(rules)
+    policy = policy_from(tomllib.loads(rules), str(tmp_path / "mine.toml"))
+    road = Executor(BOX, policy, Nobody(), Trouble(), Keys())
+    got = road.call(tool("return n", powers={"writes": [str(tmp_path)]}), Call("work", {"n": 1}))
+    assert (got.status, got.reason, "--policy" in got.detail) == (Status.DENIED, "home", True)
+    assert road.call(tool("return n", powers={"reads": [str(tmp_path)]}), Call("work", {"n": 1})).ok
+
+
 def test_a_bad_call_is_told_before_anybody_is_asked():
     outcome = executor().call(tool(**FETCH), Call("work", {"n": "one"}))
     assert outcome.status is Status.BAD_CALL
@@ -233,3 +261,21 @@ def test_strict_limits_hold_half_a_core():
     assert outcome.status is Status.TIMEOUT
     assert outcome.usage.cpu_s < 1.6
     assert time.monotonic() - began < 10
+
+
+def test_the_assembled_house_keeps_its_home_out_of_every_grant(tmp_path):
+    from toolwright.settings import load
+    from toolwright.trace import Silence
+    from toolwright.wiring import build
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "policy.toml").write_text(
+        '[[rule]]\naction = "allow"\nwrites = ["/"]\neffects = ["none", "reads", "writes"]\n'
+    )
+    parts = build(load(tmp_path / "home"), Silence(), sandbox=BOX)
+    try:
+        asks = tool("return n", powers={"writes": [str(tmp_path / "home" / "tools")]})
+        got = parts.executor.call(asks, Call("work", {"n": 1}))
+    finally:
+        parts.close()
+    assert (got.status, got.reason) == (Status.DENIED, "home"), got

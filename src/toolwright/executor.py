@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from toolwright import outcomes, schema
 from toolwright.call import Call, FileRef, Outcome, Status
 from toolwright.errors import FaultError, SpecError
 from toolwright.policy import Approval, Policy, Question
-from toolwright.powers import Grant, Limits, Origin
+from toolwright.powers import Grant, Limits, Origin, path_within
 from toolwright.sandbox import Ending, Exit, InputFile, Job, Sandbox
 from toolwright.tool import Candidate, ToolVersion
 
@@ -65,7 +66,10 @@ class _Ready:
 
 
 class Executor:
-    """Runs calls in the sandbox under policy. Thread-safe; a bad tool is an Outcome, never an exception."""
+    """Runs calls in the sandbox under policy. Thread-safe; a bad tool is an Outcome, never an exception.
+
+    *keep_out*: folders that no grant reaches, whatever policy and people say: Toolwright's own.
+    """
 
     def __init__(
         self,
@@ -75,9 +79,11 @@ class Executor:
         environments: Environments,
         secrets: Secrets,
         limits: Limits | None = None,
+        keep_out: Sequence[Path] = (),
     ) -> None:
         self.sandbox = sandbox
         self.policy = policy
+        self._keep_out = keep_out
         self._approvals = approvals
         self._environments = environments
         self._secrets = secrets
@@ -90,6 +96,8 @@ class Executor:
         decision = self.policy.decide(question)
         if decision.action == "deny":
             return Outcome(Status.DENIED, detail=decision.reason, reason="policy")
+        if own := self._reaches_ours(question.grant):
+            return Outcome(Status.DENIED, detail=f"{question.name} asks for {own}", reason="home")
         if question.grant.hosts and not self._limits.network:
             detail = f"{question.name} asks for {question.grant.hosts[0]}, and the strict limits allow no network"
             return Outcome(Status.DENIED, detail=f"{detail} (setting limits.profile, --limits).", reason="limits")
@@ -97,6 +105,20 @@ class Executor:
             return Outcome(Status.NEEDS_APPROVAL, detail=_asks_for(question), reason=decision.rule)
         why_not = self.sandbox.why_not(question.grant)
         return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
+
+    def _reaches_ours(self, grant: Grant) -> str:
+        # Approvals, policy and shelf lie there: who writes them decides what else may run, and no yes can mean that.
+        closed = [(path, own) for own in self._keep_out for path in grant.reads + grant.writes]
+        if os.path.isfile(self.policy.source):
+            closed += [(path, Path(self.policy.source)) for path in grant.writes]
+        for path, own in closed:
+            real = os.path.realpath(own)
+            if path_within(real, path) or path_within(path, real):
+                return (
+                    f"path {path}, where Toolwright's own files are ({real}). That cannot be granted: name a folder "
+                    "beside them, or move them (--home, --policy)."
+                )
+        return ""
 
     def approval(self, candidate: Candidate, origin: Origin = "agent") -> Approval | None:
         """The recorded yes that *candidate* runs on; None where policy allows it by itself, or nobody said yes."""

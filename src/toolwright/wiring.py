@@ -116,7 +116,15 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         heard.emit(Event("warning", "", {"text": text}))
 
     environments = Environments(settings.home / "environments", on_progress=progress)
-    executor = Executor(box, settings.policy, home.approvals, environments, EnvironmentSecrets(home), settings.limits)
+    executor = Executor(
+        box,
+        settings.policy,
+        home.approvals,
+        environments,
+        EnvironmentSecrets(home),
+        settings.limits,
+        keep_out=(settings.home,),
+    )
     validator = Validator(executor, live_runs=home.live_runs)
     models = Models(_by_role(settings), home.journal, home.ledger, heard.emit, record=record)
     folder = settings.home / PROMPTS
