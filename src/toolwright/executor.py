@@ -53,8 +53,8 @@ class Workspace(Protocol):
     def collect_into(self) -> Path:
         """An empty folder that receives what the call leaves."""
 
-    def take(self, files: tuple[FileRef, ...], folder: Path) -> None:
-        """Make what was collected in *folder* part of the run."""
+    def take(self, files: tuple[FileRef, ...], folder: Path) -> tuple[FileRef, ...]:
+        """Make what was collected in *folder* part of the run; what of it is new or was changed comes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +207,9 @@ class Executor:
         try:
             folder = files.collect_into()
             ended = self.sandbox.run(replace(job, files=files.inputs()), collect=folder, cancel=cancel)
-            files.take(ended.files, folder)
+            return replace(ended, files=files.take(ended.files, folder))
         except OSError as error:
             return Exit(Ending.FAULT, f"The run's files cannot be kept: {error}.")
-        return ended
 
     def _prepare(
         self,

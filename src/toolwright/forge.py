@@ -12,6 +12,7 @@ from typing import Any
 from toolwright.call import Outcome, Status
 from toolwright.errors import EditedError, NotFoundError, RefusedError
 from toolwright.examiner import Examiner
+from toolwright.executor import Workspace
 from toolwright.generator import Generator
 from toolwright.models.asking import AnswerShape, Asker, Reply
 from toolwright.powers import Origin
@@ -91,6 +92,7 @@ class Work:
     generator: Generator
     origin: Origin
     requests: tuple[str, ...] = ()
+    files: Workspace | None = None
 
     def tell(self, kind: EventKind, **data: Any) -> None:
         """Emit an event about this tool."""
@@ -128,17 +130,19 @@ class Forge:
         cancel: threading.Event | None = None,
         origin: Origin = "agent",
         requests: Sequence[str] = (),
+        files: Workspace | None = None,
     ) -> Forged:
         """The tool of *spec*, in up to three attempts. No model is asked where the name is taken or the shelf is full.
 
         Model calls stand at fixed places below *place* (`e0`, `e1`, `g0`, `g1`, …), so that a resumed run meets its
         recorded answers. *requests* are sentences that led to it (the task): later the tool is found by them too.
-        Raises ModelError and RefusedError (the budget) as the models do; cancelling it stops the
-        box and leaves nothing behind.
+        Examples find the *files* of the run. Raises ModelError and RefusedError (the budget) as the models do;
+        cancelling it stops the box and leaves nothing behind.
         """
         tally = Tally()
         generator = self._generator.through(tally.around)
-        work = Work(spec, run_id, place, emit, cancel or threading.Event(), tally, generator, origin, tuple(requests))
+        cancel, found_by = cancel or threading.Event(), tuple(requests)
+        work = Work(spec, run_id, place, emit, cancel, tally, generator, origin, found_by, files)
         settled = await in_thread(work.cancel, self._settled, spec)
         if settled is not None:
             return settled
@@ -221,6 +225,7 @@ class Forge:
                 on_check=heard,
                 cancel=work.cancel,
                 origin=work.origin,
+                files=work.files,
             )
         check = Check("syntax", False, candidate.notes) if before is None else before
         work.tell("check", check=check.name, passed=False, detail=check.detail, wall_s=0.0)

@@ -85,6 +85,7 @@ def workbench(
 ) -> Workbench:
     """The workbench of *run*: everything that answers its model's tool calls."""
     notes = Notes()
+    files = Workspace(house.folder / run.id, options.files, settled=True)
     requests = Requests(
         run.id,
         run.namespace,
@@ -97,8 +98,8 @@ def workbench(
         options.max_tools,
         cancel,
         run.task,
+        files,
     )
-    files = Workspace(house.folder / run.id, options.files, settled=True)
     calls = Calls(
         run.id, run.namespace, house.registry, house.executor, house.values, files, consent, notes, sink, cancel
     )

@@ -17,6 +17,7 @@ from toolwright.registry import Registry
 from toolwright.stopping import in_thread
 from toolwright.tool import ToolSpec, ToolVersion
 from toolwright.trace import Event, EventKind, Place, Sink
+from toolwright.workspace import Workspace
 
 FIXED = ("search_tools", "request_new_tool", "run_tool")
 """The tools that are always there; no tool on the shelf may have one of these names."""
@@ -43,6 +44,8 @@ class Requests:
     cancel: threading.Event = field(default_factory=threading.Event)
     task: str = ""
     """The run's task: a tool that it led to is found by its words in later runs."""
+    files: Workspace | None = None
+    """The run's files: examples may name them."""
 
     async def search(self, query: str) -> tuple[str, list[ToolVersion]]:
         """What the model reads about the tools that fit *query*, and those tools."""
@@ -154,7 +157,13 @@ class Requests:
 
     async def _forged(self, spec: ToolSpec, place: Place) -> Forged:
         forged = await self.forge.make(
-            spec, run_id=self.run_id, place=place, emit=self.sink.emit, cancel=self.cancel, requests=(self.task,)
+            spec,
+            run_id=self.run_id,
+            place=place,
+            emit=self.sink.emit,
+            cancel=self.cancel,
+            requests=(self.task,),
+            files=self.files,
         )
         return await asked_about(forged, self.forge, self.consent)
 

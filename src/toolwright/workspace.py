@@ -59,20 +59,25 @@ class Workspace:
         self._landing.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Path(tempfile.mkdtemp(dir=self._landing))
 
-    def take(self, files: tuple[FileRef, ...], folder: Path) -> None:
-        """Make what was collected in *folder* part of the run; a later file replaces an earlier one of its name."""
+    def take(self, files: tuple[FileRef, ...], folder: Path) -> tuple[FileRef, ...]:
+        """Make what was collected in *folder* part of the run, and say what of it is new or was changed."""
         held = {one.path for one in self._given}
+        taken = []
         for file in files:
             source, target = folder / file.path, self._root / file.path
             if file.path in held or not _is_inside(file.path) or not _is_regular(source):
                 continue
+            if _is_regular(target) and _sha256(target) == file.sha256:
+                continue  # carried in, and left as it was
             why = self._no_room(target, source.stat().st_size)
             if why:
                 self.left_out.append(f"{file.path} was not kept: {why}")
                 continue
             _clear_way(self._root, target)
             source.replace(target)
+            taken.append(file)
         shutil.rmtree(folder, ignore_errors=True)
+        return tuple(taken)
 
     def _no_room(self, target: Path, size: int) -> str:
         others = [path for path in map(self._root.joinpath, self.paths()) if path != target]
@@ -97,6 +102,11 @@ def _given(paths: Iterable[str | Path], settled: bool) -> tuple[InputFile, ...]:
             raise SettingsError(f"file {str(path)!r}: two files of the name {host.name!r} cannot lie in one folder.")
         taken[host.name] = InputFile(host.name, host, readonly=True)
     return tuple(taken.values())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_regular(path: Path) -> bool:

@@ -6,10 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from toolwright.call import Outcome, Status
 from toolwright.errors import FaultError, SpecError
-from toolwright.executor import Executor
+from toolwright.executor import Executor, Workspace
 from toolwright.powers import Origin
 from toolwright.tool import Candidate, Check, Contract, Verdict
 from toolwright.validator.contract import check_contract
@@ -41,12 +42,13 @@ class Validator:
         on_check: OnCheck | None = None,
         cancel: threading.Event | None = None,
         origin: Origin = "agent",
+        files: Workspace | None = None,
     ) -> Verdict:
         """The verdict on *candidate*: checks in the order of `tool.CHECKS`, ending with the first that fails.
 
         With powers that nobody has allowed, and with a fault of ours, the verdict is `pending` and has only the checks
         that ran before. *on_check* hears each check as it ends. The verdict's candidate is the one that was proven:
-        its packages are locked.
+        its packages are locked. Examples find the *files* of a run, and what they leave is dropped.
         """
         checks = _Checks(on_check)
         static: tuple[tuple[str, Callable[[], Said]], ...] = (
@@ -60,24 +62,19 @@ class Validator:
         refusal = self._executor.authorize(candidate, origin)
         if refusal is not None:
             return checks.verdict(candidate, contract, refusal)
-        return self._prove(candidate, contract, checks, cancel, origin)
+        trial = Trial(self._executor, candidate, cancel, origin, files)
+        return self._prove(trial, contract, checks)
 
-    def _prove(
-        self,
-        candidate: Candidate,
-        contract: Contract,
-        checks: _Checks,
-        cancel: threading.Event | None,
-        origin: Origin,
-    ) -> Verdict:
+    def _prove(self, trial: Trial, contract: Contract, checks: _Checks) -> Verdict:
+        candidate, origin = trial.candidate, trial.origin
         try:
-            candidate = self._executor.locked(candidate, cancel=cancel)
+            candidate = self._executor.locked(candidate, cancel=trial.cancel)
         except SpecError as error:
             checks.add("load", time.monotonic(), Found(False, f"Its packages cannot be had: {error}"))
             return checks.verdict(candidate, contract)
         except FaultError as error:
             return checks.verdict(candidate, contract, Outcome(Status.FAULT, detail=str(error), reason="packages"))
-        trial = Trial(self._executor, candidate, cancel, origin)
+        trial = replace(trial, candidate=candidate)
         dynamic: tuple[tuple[str, Callable[[], Found]], ...] = (
             ("load", lambda: load(trial)),
             ("examples", lambda: examples(trial, lambda key: self._meets_the_world(candidate, origin, key))),

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from toolwright import schema
 from toolwright.call import Call, Outcome, Status
-from toolwright.executor import Executor
+from toolwright.executor import Executor, Workspace
 from toolwright.powers import NO_POWERS, Origin
 from toolwright.tool import Candidate, Example
+from toolwright.validator.borrowed import Borrowed, standing_in
 
 _SHOWN = 300
 _NOT_THERE = re.compile(r"(?i)no such file|not found|n[o']t exist|not a file|cannot (?:find|open|read)")
@@ -66,15 +67,20 @@ class Trial:
     candidate: Candidate
     cancel: threading.Event | None = None
     origin: Origin = "agent"
+    files: Workspace | None = None
+    """The files of the run that asks, if there is one."""
 
-    def run(self, arguments: Sequence[Mapping[str, Any]], *, live: bool = False) -> list[Outcome]:
-        """An Outcome for each; without powers unless *live*."""
+    def run(
+        self, arguments: Sequence[Mapping[str, Any]], *, live: bool = False, files: Workspace | None = None
+    ) -> list[Outcome]:
+        """An Outcome for each; without powers unless *live*, without files unless they are given."""
         spec = self.candidate.spec
         calls = [Call(spec.name, dict(one), spec.namespace) for one in arguments]
         grant = None if live else NO_POWERS
         if not calls:
             return []
-        return self.executor.map(self.candidate, calls, grant=grant, cancel=self.cancel, origin=self.origin)
+        run = self.executor.map
+        return run(self.candidate, calls, grant=grant, files=files, cancel=self.cancel, origin=self.origin)
 
 
 def stopping(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -106,7 +112,8 @@ def examples(trial: Trial, first_time: Callable[[str], bool]) -> Found:
             untested.append(f"{call_text(candidate, example.arguments)}: {why}")
         else:
             live.append(example)
-    outcomes = trial.run([one.arguments for one in live], live=bool(candidate.grant))
+    powers = bool(candidate.grant)
+    outcomes = trial.run([one.arguments for one in live], live=powers, files=Borrowed(trial.files))
     stopped = stopping(outcomes)
     if stopped is not None:
         return Found(None, stopped.detail, stopped=stopped)
@@ -116,7 +123,7 @@ def examples(trial: Trial, first_time: Callable[[str], bool]) -> Found:
         text = call_text(candidate, example.arguments)
         if outcome.status is Status.DENIED:
             untested.append(f"{text}: {outcome.detail}")
-        elif lacks_a_file(outcome, example.arguments):
+        elif not powers and _waits_for_a_file(trial, outcome, example.arguments):
             untested.append(f"{text}: the file is not there yet ({shortened_text(outcome.detail)})")
         elif not outcome.ok:
             problems.append(f"{text} {said(outcome)}")
@@ -138,6 +145,18 @@ def _why_not_live(candidate: Candidate, example: Example, first_time: Callable[[
     if not first_time(json.dumps(dict(example.arguments), sort_keys=True)):
         return "it has run once under this approval, and an approval covers one."
     return ""
+
+
+def _waits_for_a_file(trial: Trial, outcome: Outcome, arguments: Mapping[str, Any]) -> bool:
+    """Whether the trouble is a file that only a run brings: with an empty one in its place, the trouble is another."""
+    if not lacks_a_file(outcome, arguments):
+        return False
+    names = [text for text in dict.fromkeys(_texts(arguments)) if _FILE_NAME.fullmatch(text) and ".." not in text]
+    if not names:
+        return False
+    with standing_in(trial.files, [name for name in names if not name.startswith("/")]) as files:
+        again = trial.run([arguments], files=files)[0]
+    return not lacks_a_file(again, arguments)
 
 
 def lacks_a_file(outcome: Outcome, arguments: Mapping[str, Any]) -> bool:
