@@ -13,7 +13,7 @@ import pytest
 
 import toolwright
 from toolwright.powers import Grant
-from toolwright.sandbox import Ending, Job, claims
+from toolwright.sandbox import Ending, Job, claims, plan
 from toolwright.sandbox.linux import LinuxSandbox
 
 SECRET = "planted-secret-4712"
@@ -154,3 +154,16 @@ def test_set_id_bits_pipes_devices_and_links_out_of_a_read_grant_cannot_be_made(
     _, value = call(box, body, reads=(str(readable),), writes=(str(writable),))
     assert value == []
     assert (writable / "plain").stat().st_mode & 0o6000 == 0
+
+
+def test_no_grant_opens_the_work_folders_of_other_guests():
+    box = LinuxSandbox("landlock")  # with a root of their own, guests have none on the host
+    if box.profile == "none":
+        pytest.skip("this machine has no Landlock")
+    base = plan.base(plan.owner())
+    for grant in ({"reads": (base,)}, {"writes": (base,)}, {"reads": (f"{base}/{plan.PRIVATE}x",)}):
+        os.makedirs(f"{base}/{plan.PRIVATE}x", exist_ok=True)
+        ended, value = call(box, f"return os.listdir('{base}')", **grant)
+        assert (ended.ending, value) == (Ending.DENIED, None)
+        assert "work folders of other tools" in ended.detail
+    os.rmdir(f"{base}/{plan.PRIVATE}x")

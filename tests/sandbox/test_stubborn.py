@@ -3,16 +3,18 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 import pytest
 
-from toolwright.powers import Limits
-from toolwright.sandbox import Ending, Job
+from toolwright.powers import Grant, Limits
+from toolwright.sandbox import Ending, Job, bundle
 from toolwright.sandbox.linux import LinuxSandbox
 
 SOURCES = str(pathlib.Path(__file__).parent.parent.parent / "src")
@@ -96,6 +98,76 @@ def tool():
     ended = box.run(Job(source, "tool", ({},), limits=Limits(files_bytes=2**23)))
     said = json.loads(ended.claims[0]) if ended.claims else {"ok": False, "error": {"type": "OSError"}}
     assert ended.ending is Ending.FILES or (not said["ok"] and said["error"]["type"] == "OSError"), ended
+
+
+def asked(box, body):
+    ended = box.run(Job(f"import os, resource, signal, socket\ndef tool():\n{body}", "tool", ({},)))
+    assert ended.claims, ended
+    return json.loads(ended.claims[0])["value"]
+
+
+def test_open_files_and_waiting_signals_are_few(box):
+    body = """
+    opened = 0
+    try:
+        while True:
+            os.open('/dev/null', os.O_RDONLY)
+            opened += 1
+    except OSError:
+        return [opened, *resource.getrlimit(resource.RLIMIT_SIGPENDING)]
+"""
+    opened, *signals = asked(box, body)
+    # What is removed while it is open is not counted where the work folder lies on the host.
+    assert opened < (256 if box.profile == "full" else 64)
+    assert signals == [64, 64]
+
+
+def test_messages_that_connect_or_overtake_are_refused(box):
+    body = """
+    one, other = socket.socketpair()
+    refused = []
+    for flag in (socket.MSG_OOB, socket.MSG_FASTOPEN):
+        for send in (lambda: one.send(b'x', flag), lambda: one.sendmsg([b'x'], [], flag)):
+            try:
+                send()
+            except OSError as error:
+                refused.append(error.errno)
+    one.send(b'plain')
+    one.sendmsg([b' too'], [], socket.MSG_NOSIGNAL)
+    return [refused, other.recv(100).decode()]
+"""
+    assert asked(box, body) == [[1] * 4, "plain too"]
+
+
+def test_a_guest_that_kills_itself_was_not_out_of_memory():
+    box = LinuxSandbox("landlock")
+    if box.profile == "none":
+        pytest.skip("this machine has no Landlock")
+    ended = box.run(Job("import os\ndef tool():\n    os.kill(os.getpid(), 9)\n", "tool", ({},)))
+    assert (ended.ending, "signal 9" in ended.detail) == (Ending.SIGNALLED, True)
+
+
+def test_the_code_of_launchers_is_sealed():
+    _, descriptor = bundle.command(sys.executable)
+    with pytest.raises(PermissionError):
+        os.pwrite(descriptor, b"x", 0)
+
+
+@pytest.mark.parametrize("profile", ["auto", "full", "landlock"])
+def test_a_tool_that_has_acted_does_not_act_again_whatever_goes_wrong_behind_it(profile, tmp_path):
+    if LinuxSandbox(profile).profile == "none":
+        pytest.skip(f"this machine gives no {profile} box")
+    base = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))  # not below a folder that only we may enter
+    base.chmod(0o777)
+    (tmp_path / "file").write_text("in the way of the folder that receives")
+    source = f"def tool():\n    open('{base}/acted', 'a').write('x')\n    open('left', 'w').write('x')\n"
+    job = Job(source, "tool", ({},), grant=Grant(writes=(str(base),)))
+    ended = LinuxSandbox(profile).run(job, collect=tmp_path / "file")
+    try:
+        assert (base / "acted").read_text() == "x"
+        assert ended.ending is Ending.FAULT
+    finally:
+        shutil.rmtree(base)
 
 
 @pytest.mark.long

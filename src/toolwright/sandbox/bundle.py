@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import marshal
 import os
@@ -12,6 +13,7 @@ from types import CodeType
 _HERE = Path(__file__).parent
 _MODULES = ("syscalls", "syscall_numbers", "landlock", "seccomp", "wall", "idmap", "mounts", "guest", "launch")
 """In the order of their imports."""
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _START = (
     "import marshal,os,sys;b,m=marshal.loads(os.pread(int(sys.argv[1]),1<<24,0));"
     "n={'__name__':'boot'};exec(b,n);n['start'](m,sys.argv[2:])"
@@ -41,7 +43,9 @@ def _compiled(path: Path) -> CodeType:
 def _bundle(trial: bool) -> int:
     names = (*_MODULES, "trial") if trial else _MODULES
     modules = [(name, _compiled(_HERE / f"{name}.py")) for name in names]
-    descriptor = os.memfd_create("toolwright-launcher", os.MFD_CLOEXEC)
+    descriptor = os.memfd_create("toolwright-launcher", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(descriptor, "wb", closefd=False) as file:
         file.write(marshal.dumps((_compiled(_HERE / "boot.py"), modules)))
+    # Whoever may come to hold it changes no later launcher.
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
     return descriptor

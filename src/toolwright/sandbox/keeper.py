@@ -57,6 +57,8 @@ class Keeper:
 
     def __init__(self, interpreter: str, plan: Mapping[str, Any], limits: Limits) -> None:
         self.seen = Seen()
+        self.began = False
+        """Whether the guest may have done anything: it is locked in, and what follows it cannot be taken back."""
         self._limits = limits
         self._cpu_cap = min(limits.cpu_s, limits.wall_s * limits.cpu_share)
         self._closing = contextlib.ExitStack()
@@ -120,6 +122,7 @@ class Keeper:
         words, (self._end,) = self._hear("locked")
         self._pid = words["pid"]
         self._control.settimeout(None)
+        self.began = True
         started = time.monotonic()
         self._send(marshal.dumps(dict(source)))
         self._turn(_LOAD_ITEM, self._limits.load_s)
@@ -351,9 +354,14 @@ class Keeper:
         if number == signal.SIGXCPU or (number == signal.SIGKILL and self._cpu_spent()):
             seen.ending = Ending.TIMEOUT
             seen.detail = f"It used more than {self._cpu_of_turn():g} s of CPU time (setting limits.cpu_s)."
-        elif number == signal.SIGKILL:
+        elif number == signal.SIGKILL and seen.peak >= self._limits.memory_bytes:
             seen.ending = Ending.MEMORY
             seen.detail = "The kernel killed it; as a rule because this machine's memory ran out."
+        elif number == signal.SIGKILL:
+            seen.ending = Ending.SIGNALLED
+            seen.detail = (
+                "It was killed (signal 9): by itself, or from outside, as when this machine's memory runs out."
+            )
         else:
             seen.ending, seen.detail = Ending.SIGNALLED, f"It died of signal {number} ({name})."
 

@@ -109,12 +109,24 @@ def try_profile(profile: str) -> str:
 
 
 def _run(job: Job, profile: str, collect: Path | None, cancel: threading.Event | None) -> Exit:
+    """One guest. Raises LayerError or OSError only if nothing of it ran: then the job may be run in another way."""
+    keepers: list[Keeper] = []
+    try:
+        return _kept(job, profile, collect, cancel, keepers)
+    except OSError as error:
+        if not any(keeper.began for keeper in keepers):
+            raise
+        return Exit(Ending.FAULT, f"It ran, but what it left cannot be had: {error}")
+
+
+def _kept(job: Job, profile: str, collect: Path | None, cancel: threading.Event | None, keepers: list[Keeper]) -> Exit:
     own = plan.owner()
     full = profile == "full"
     handed_bytes = files.size(job.files)
     with contextlib.nullcontext("") if full else private_folder(own) as private:
         made = plan.make(job, profile, own, private)
         with Keeper(root.root().interpreter, made, job.limits) as keeper:
+            keepers.append(keeper)
             handed = keeper.built()
             work = handed[0] if full else _open_folder(private)
             try:

@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import sysconfig
+import tempfile
 from typing import Any
 
 from toolwright.powers import path_within
@@ -15,6 +16,8 @@ from toolwright.sandbox.files import relative, size
 from toolwright.sandbox.root import CERTIFICATES, Root, certificates, root
 
 WORK = "/tmp"
+PRIVATE = "toolwright-box-"
+"""How the names of private work folders on the host begin."""
 PACKAGES = "/packages"
 """Where a guest with a root of its own finds its environment."""
 _OTHER_WORK = "/run/work"
@@ -54,6 +57,13 @@ def refusal(job: Job, profile: str) -> str:
         if real != path:
             # Also a link that a tool has put there: what was granted is a place, not where something points to.
             return f"path {path} cannot be granted: it is a link or a detour to {real}. Grant a folder by its own path."
+        if profile == "landlock" and (
+            path_within(base(owner()), path) or path.startswith(f"{base(owner())}/{PRIVATE}")
+        ):
+            return (
+                f"path {path} cannot be granted here: the work folders of other tools lie in it. Name a folder below "
+                "it, or allow user namespaces on this machine; `toolwright doctor` says how."
+            )
     for path in grant.writes:
         for code in _own_code():
             if path_within(code, path) or path_within(path, code):
@@ -80,6 +90,12 @@ def _real(path: str | os.PathLike[str]) -> str:
         return os.fspath(os.path.realpath(path))
     except OSError:  # it changes while we look
         return "somewhere else"
+
+
+def base(own: int | None) -> str:
+    """The folder in which private work folders are made for a guest that gets id *own*, or ours."""
+    # The usual place even if TMPDIR says otherwise: a guest with an id of its own must be able to get there.
+    return os.path.realpath("/tmp" if own is not None and os.path.isdir("/tmp") else tempfile.gettempdir())
 
 
 @functools.cache

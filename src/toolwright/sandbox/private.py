@@ -13,17 +13,15 @@ from contextlib import contextmanager
 
 from toolwright.sandbox import files, plan
 
-_PREFIX = "toolwright-box-"
 _STALE_S = 3600.0
 
 
 @contextmanager
 def private_folder(own: int | None) -> Iterator[str]:
     """The path of an empty folder that belongs to id *own*, or to us; it is removed at the end. Raises OSError."""
-    # The usual place even if TMPDIR says otherwise: a guest with an id of its own must be able to get there.
-    base = "/tmp" if own is not None and os.path.isdir("/tmp") else tempfile.gettempdir()
+    base = plan.base(own)
     _sweep(base)
-    folder = os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    folder = os.path.realpath(tempfile.mkdtemp(prefix=plan.PRIVATE, dir=base))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -41,7 +39,7 @@ def _sweep(base: str) -> None:
     with contextlib.suppress(OSError), os.scandir(base) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False) and _is_stale(entry):
+                if entry.name.startswith(plan.PRIVATE) and entry.is_dir(follow_symlinks=False) and _is_stale(entry):
                     files.remove(entry.path)
 
 

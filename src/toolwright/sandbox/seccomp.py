@@ -45,6 +45,7 @@ _PRCTLS = (15, 16, 0x53564D41)  # names of threads and of memory
 _SOL_SOCKET, _IPPROTO_TCP = 1, 6
 _SOCKET_OPTIONS = (2, 7, 8, 9, 13, 20, 21)  # address reuse, buffers, keep-alive, linger, time-outs; no filter
 _TCP_OPTIONS = (1, 4, 5, 6, 18)  # no delay, keep-alive, user time-out
+_MSG_ODD = 0x20000001  # MSG_FASTOPEN connects by itself, MSG_OOB is out of band
 _O_EXCL = 0o200  # of a pipe: a notification queue
 _XATTRS = ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr")
 
@@ -100,6 +101,8 @@ def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[st
         "open": _one_of(_argument(2, no_set_id), (0,), allow),
         "openat": _one_of(_argument(3, no_set_id), (0,), allow),
         "pipe2": _one_of(_argument(1, _O_EXCL), (0,), allow),
+        "sendto": _one_of(_argument(3, _MSG_ODD), (0,), allow),
+        "sendmsg": _one_of(_argument(2, _MSG_ODD), (0,), allow),
         "socket": _ret(_DENY),
         "connect": _ret(_DENY),
         "setsockopt": _ret(_DENY),

@@ -20,6 +20,9 @@ INSIDE_ID = 1000
 
 _FIRST = 3
 _OPEN_FILES = 256
+_OPEN_FILES_ON_HOST = 64
+"""Without a root of its own: a file that was removed while it is open is in nobody's count."""
+_PENDING_SIGNALS = 64
 _GRANTED_FILE = 2**30
 """The size of one file in a granted folder: more than the work folder holds, less than a disk."""
 
@@ -98,7 +101,8 @@ def _limit(plan: Mapping[str, Any], idle: int) -> None:
     _cap(resource.RLIMIT_AS, idle + plan["memory_bytes"])
     _cap(resource.RLIMIT_CPU, plan["cpu_s"])
     _cap(resource.RLIMIT_FSIZE, max(plan["work_bytes"], _GRANTED_FILE if plan["writes"] else 0))
-    _cap(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _cap(resource.RLIMIT_NOFILE, _OPEN_FILES if plan["profile"] == "full" else _OPEN_FILES_ON_HOST)
+    _cap(resource.RLIMIT_SIGPENDING, _PENDING_SIGNALS)
     _cap(resource.RLIMIT_CORE, 0)
     _cap(resource.RLIMIT_MEMLOCK, 0)
     _cap(resource.RLIMIT_MSGQUEUE, 0)
