@@ -225,6 +225,12 @@ def test_a_tool_may_not_write_where_the_policy_file_lies(tmp_path):
     assert road.call(tool("return n", powers={"reads": [str(tmp_path)]}), Call("work", {"n": 1})).ok
 
 
+def test_noise_on_the_answer_channel_while_loading_is_an_unreadable_answer():
+    noisy = tool("return n", before="import os\nos.write(4, b'\\0\\0\\0\\x02{]')")
+    answers = [executor().call(noisy, Call("work", {"n": 1})), executor().load(noisy)]
+    assert [(one.status, one.reason) for one in answers] == [(Status.BAD_VALUE, "torn")] * 2
+
+
 def test_a_bad_call_is_told_before_anybody_is_asked():
     outcome = executor().call(tool(**FETCH), Call("work", {"n": "one"}))
     assert outcome.status is Status.BAD_CALL

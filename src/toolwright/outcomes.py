@@ -54,6 +54,8 @@ def of_load(ended: Exit) -> Outcome:
 def _of_ending(ended: Exit) -> Outcome:
     if ended.ending is not Ending.EXITED:
         return Outcome(_STATUS[ended.ending], detail=ended.detail, reason=ended.ending.value)
+    if ended.torn:
+        return Outcome(Status.BAD_VALUE, detail="The answer is unreadable.", reason="torn")
     if not ended.loaded and ended.detail:
         return Outcome(Status.RAISED, detail=ended.detail, reason="load")
     return Outcome(Status.BAD_VALUE, detail="It ended without an answer.", reason="no-answer")
