@@ -13,7 +13,7 @@ from toolwright import settings as settings_module
 from toolwright.bringing import Bringing
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
-from toolwright.errors import EditedError, UserError
+from toolwright.errors import EditedError, RetiredError, UserError
 from toolwright.orchestrator import Options
 from toolwright.policy import ApprovalRequest
 from toolwright.portal import CLOSED, Portal
@@ -163,6 +163,8 @@ class Toolwright:
             tool = self.registry.get(name, version)
         except EditedError as error:
             return Outcome(Status.DENIED, detail=str(error), reason="edited")
+        except RetiredError as error:
+            return Outcome(Status.DENIED, detail=str(error), reason="retired")
         call = Call(name, dict(arguments or {}), self.settings.namespace, version=tool.number)
         outcome = self._parts.executor.call(tool, call)
         if outcome.status is Status.NEEDS_APPROVAL and self._portal.run(self._bringing().agreed(tool)):

@@ -27,8 +27,10 @@ class NotFoundError(UserError, LookupError):
     """No tool, version, run or file answers to that name."""
 
 
-class NameTakenError(UserError):
-    """A name belongs to another tool already; it is never renamed silently."""
+class RetiredError(NotFoundError):
+    """The tool was taken off the shelf; the message says how it comes back."""
+
+    exit_code = 4
 
 
 class EvidenceError(UserError, ValueError):

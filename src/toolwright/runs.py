@@ -13,6 +13,9 @@ from typing import Any
 from toolwright.errors import UserError
 from toolwright.trace import Cost, Run, RunStatus
 
+_LONGEST_REASON = 2000
+"""Characters: enough for the lines that a policy file needs."""
+
 _MARK = re.compile(r"[\s*_`#>]*INCOMPLETE:[*_`]*[ \t]*(?P<why>[^\n]*)\n?")
 
 
@@ -84,7 +87,7 @@ def judged(answer: str, gap: str) -> tuple[RunStatus, str, str]:
         why = marked["why"].strip(" *_`") or "The model says that a part is left undone."
         return "incomplete", answer[marked.end() :].strip() or why, why
     if gap:
-        return "incomplete", answer, f"A tool that was asked for could not be had: {gap.splitlines()[0]}"
+        return "incomplete", answer, f"A tool that was asked for could not be had: {gap[:_LONGEST_REASON]}"
     return "complete", answer, ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolwright.errors import FaultError, NotFoundError, RefusedError, SpecError, ToolwrightError
+from toolwright.errors import FaultError, NotFoundError, RefusedError, RetiredError, SpecError, ToolwrightError
 from toolwright.store import Change, Draft, Entry, Placed, Slot, Stored, database, records
 from toolwright.store.files import LOCAL, PATIENCE_S, locked, make_folder, shelf_of, tool_folder, writing
 from toolwright.store.index import Finder, Index, IndexLost, Shelved
@@ -70,8 +70,10 @@ class LocalStore:
             raise NotFoundError(f"No tool is named {name!r}: {error}") from None
         if number is None:
             entry = self.in_force(namespace, name)
+            if entry is None and self._put_back(namespace, name, folder):
+                entry = self.in_force(namespace, name)
             if entry is None:
-                raise NotFoundError(self._why_not(namespace, name))
+                raise self._why_not(namespace, name)
             number = entry.number
         try:
             return records.read(folder, number)
@@ -79,10 +81,19 @@ class LocalStore:
             self._deleted(namespace, name, folder)
             raise
 
-    def _why_not(self, namespace: str, name: str) -> str:
+    def _why_not(self, namespace: str, name: str) -> NotFoundError:
         if self.history(namespace, name):
-            return f"{name} was taken off the shelf; `toolwright registry restore {name}` brings it back."
-        return f"No tool is named {name!r}."
+            back = f"`toolwright registry restore {name}` brings it back"
+            return RetiredError(f"{name} was taken off the shelf; {back}.")
+        return NotFoundError(f"No tool is named {name!r}; `toolwright tools` lists them.")
+
+    def _put_back(self, namespace: str, name: str, folder: Path) -> bool:
+        # Files that were deleted may come back, from a copy or a checkout: the index learns of that when asked, too.
+        known = {entry.number for entry in self.history(namespace, name)}
+        if self._readonly or set(records.versions(folder)) <= known:
+            return False
+        self._alone(lambda index: _refile(index, namespace, name, folder))
+        return True
 
     def _deleted(self, namespace: str, name: str, folder: Path) -> None:
         # A person may delete a tool by deleting its files: the index learns of it when somebody asks.
