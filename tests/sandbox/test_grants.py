@@ -160,7 +160,7 @@ def test_no_grant_opens_the_work_folders_of_other_guests():
     box = LinuxSandbox("landlock")  # with a root of their own, guests have none on the host
     if box.profile == "none":
         pytest.skip("this machine has no Landlock")
-    base = plan.base(plan.owner())
+    base = plan.base()
     for grant in ({"reads": (base,)}, {"writes": (base,)}, {"reads": (f"{base}/{plan.PRIVATE}x",)}):
         os.makedirs(f"{base}/{plan.PRIVATE}x", exist_ok=True)
         ended, value = call(box, f"return os.listdir('{base}')", **grant)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from toolwright.powers import Grant
-from toolwright.sandbox import Ending, Job, private
+from toolwright.sandbox import Ending, Job, plan, private
 from toolwright.sandbox.linux import LinuxSandbox
 
 SOURCES = str(pathlib.Path(__file__).parent.parent.parent / "src")
@@ -120,7 +120,7 @@ def test_nothing_outlives_a_killed_host_or_launcher(profile, which, monkeypatch)
     # A killed host cannot remove its work folder: done here, as the next one would do it much later.
     monkeypatch.setattr(private, "_STALE_S", 0.5)
     private._sweep.cache_clear()
-    private._sweep("/tmp")
+    private._sweep(plan.base())
 
 
 def test_without_user_namespaces_landlock_takes_over_and_host_grants_are_refused():
@@ -150,7 +150,7 @@ def test_what_a_killed_keeper_left_behind_is_swept_away_once_it_is_old(monkeypat
     box = LinuxSandbox("landlock")
     if box.profile == "none":
         pytest.skip("this machine has no Landlock")
-    old, young = (pathlib.Path(tempfile.mkdtemp(prefix="toolwright-box-", dir="/tmp")) for _ in range(2))
+    old, young = (pathlib.Path(tempfile.mkdtemp(prefix=plan.PRIVATE, dir=plan.base())) for _ in range(2))
     (old / "sub").mkdir()
     os.utime(old, (1, 1))
     private._sweep.cache_clear()

@@ -57,9 +57,7 @@ def refusal(job: Job, profile: str) -> str:
         if real != path:
             # Also a link that a tool has put there: what was granted is a place, not where something points to.
             return f"path {path} cannot be granted: it is a link or a detour to {real}. Grant a folder by its own path."
-        if profile == "landlock" and (
-            path_within(base(owner()), path) or path.startswith(f"{base(owner())}/{PRIVATE}")
-        ):
+        if profile == "landlock" and (path_within(base(), path) or path.startswith(f"{base()}/{PRIVATE}")):
             return (
                 f"path {path} cannot be granted here: the work folders of other tools lie in it. Name a folder below "
                 "it, or allow user namespaces on this machine; `toolwright doctor` says how."
@@ -92,10 +90,13 @@ def _real(path: str | os.PathLike[str]) -> str:
         return "somewhere else"
 
 
-def base(own: int | None) -> str:
-    """The folder in which private work folders are made for a guest that gets id *own*, or ours."""
-    # The usual place even if TMPDIR says otherwise: a guest with an id of its own must be able to get there.
-    return os.path.realpath("/tmp" if own is not None and os.path.isdir("/tmp") else tempfile.gettempdir())
+def base() -> str:
+    """The folder in which private work folders are made on the host."""
+    # Whatever TMPDIR says: a guest with an id of its own must be able to get there. Not /tmp, which people grant.
+    for path in ("/var/tmp", "/tmp"):
+        if os.access(path, os.W_OK | os.X_OK):
+            return os.path.realpath(path)
+    return os.path.realpath(tempfile.gettempdir())
 
 
 @functools.cache

@@ -19,7 +19,7 @@ _STALE_S = 3600.0
 @contextmanager
 def private_folder(own: int | None) -> Iterator[str]:
     """The path of an empty folder that belongs to id *own*, or to us; it is removed at the end. Raises OSError."""
-    base = plan.base(own)
+    base = plan.base()
     _sweep(base)
     folder = os.path.realpath(tempfile.mkdtemp(prefix=plan.PRIVATE, dir=base))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
