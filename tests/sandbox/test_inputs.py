@@ -12,6 +12,7 @@ import pytest
 from toolwright.powers import Grant
 from toolwright.sandbox import Ending, InputFile, Job, claims
 from toolwright.sandbox.linux import LinuxSandbox
+from toolwright.validator.borrowed import standing_in
 from toolwright.workspace import Workspace
 
 SECRET = "planted-secret-4713"
@@ -112,3 +113,15 @@ def test_a_persons_own_link_stands_for_the_file_it_leads_to_at_the_start(box, pl
     space = Workspace(place / "run", [place / "latest"])
     assert space.given == (str(place / "data" / "in.csv"),)
     assert call(box, "return open('in.csv').read()", space.inputs())[1] == "a,b"
+
+
+def test_a_temporary_folder_or_home_behind_a_link_is_no_hindrance(box, place, monkeypatch):
+    (place / "way").symlink_to("data")
+    monkeypatch.setattr(tempfile, "tempdir", str(place / "way"))
+    with standing_in(None, ["missing.csv"]) as files:
+        assert call(box, "return open('missing.csv').read()", files.inputs())[1] == ""
+    space = Workspace(place / "way" / "run")
+    folder = space.collect_into()
+    ended = box.run(Job("def tool():\n    open('left', 'w').write('x')\n", "tool", ({},)), collect=folder)
+    space.take(ended.files, folder)
+    assert call(box, "return open('left').read()", space.inputs())[1] == "x"

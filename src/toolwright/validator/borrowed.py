@@ -38,6 +38,6 @@ class Borrowed:
 def standing_in(files: Workspace | None, names: Sequence[str]) -> Iterator[Borrowed]:
     """The run's files, and an empty file under each of *names*."""
     with tempfile.TemporaryDirectory(prefix="toolwright-stand-in-") as folder:
-        empty = Path(folder, "empty")
+        empty = Path(folder).resolve() / "empty"  # no box takes a file by way of a link
         empty.touch()
         yield Borrowed(files, [InputFile(name, empty) for name in names])
