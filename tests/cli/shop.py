@@ -97,6 +97,10 @@ def _on_a_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
+OPEN: list["Terminal"] = []
+"""Terminals of the running test, so that one which fails leaves no process to the next."""
+
+
 class Terminal:
     """A command in a pseudo-terminal of its own; `screen` is all that it printed so far."""
 
@@ -114,6 +118,7 @@ class Terminal:
             preexec_fn=_on_a_terminal,
         )
         os.close(slave)
+        OPEN.append(self)
         self.raw = b""
         self._seen = 0
 

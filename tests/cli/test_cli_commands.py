@@ -83,7 +83,7 @@ def test_no_tool_can_drive_the_terminal(home):
 def test_the_registry_is_kept_by_hand(home, tmp_path):
     at = ["--home", str(home)]
     toolwright(home, "registry", "retire", "add", *at)
-    assert "add" in toolwright(home, "call", "add", '{"a": 1}', *at, code=2).stderr
+    assert "registry restore add" in toolwright(home, "call", "add", '{"a": 1}', *at, code=4).stderr
     retired = toolwright(home, "call", "add@1", '{"a": 1}', *at, code=4)
     assert "toolwright registry restore add" in retired.stderr
     assert "add@1" in toolwright(home, "registry", "restore", "add", *at).stdout

@@ -19,8 +19,8 @@ _CHOICES = "[y] yes   [a] yes, and always for this host   [v] all the code   [n]
 
 def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnswer:
     """Show *request* on *console* and read the answer from standard input; end of input is no."""
-    _show(request, console)
     _forget_what_was_typed()
+    _show(request, console)
     while True:
         said = _read("> ", console).lower()
         if said == "y":
