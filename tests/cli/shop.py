@@ -97,7 +97,7 @@ def _on_a_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-OPEN: list["Terminal"] = []
+OPEN: list[Terminal] = []
 """Terminals of the running test, so that one which fails leaves no process to the next."""
 
 
