@@ -194,7 +194,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Every check of `CHECKS` is there and none failed; of the last two one may have been unable to run."""
+        """Every check of `CHECKS` is there and none failed; only the last two may have been unable to run."""
         results = {check.name: check.passed for check in self.checks}
         return (
             self.pending is None

@@ -13,9 +13,6 @@ MAX_DEPTH = 200
 BAD_VALUE = "toolwright.BadValue"
 """Error type of a claim whose tool returned something that has no JSON form."""
 
-BAD_ARGUMENTS = "toolwright.BadArguments"
-"""Error type of a claim whose arguments could not be turned into what the function's hints ask for."""
-
 _KIND = re.compile(r"[\w.]*")
 _HALF = re.compile("[\ud800-\udfff]")
 _KIND_CAP, _MESSAGE_CAP = 100, 4000
