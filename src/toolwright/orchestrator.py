@@ -184,7 +184,7 @@ class _UnderWay:
     async def _first_message(self) -> str:
         matches = await self._bench.open(self._run.task)
         parts = [self._run.task]
-        if names := [Path(path).name for path in self._options.files]:
+        if names := self._bench.calls.workspace.given_names:
             parts.append(f"Files in the work folder of every tool, read-only: {', '.join(names)}")
         if matches and self._options.surface == "fixed":
             parts.append(f"Tools on the shelf that may fit; call them with run_tool:\n{matches}")

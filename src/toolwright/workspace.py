@@ -37,9 +37,17 @@ class Workspace:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
+    def given_names(self) -> tuple[str, ...]:
+        """Under which names what was handed in lies in the work folder."""
+        return tuple(one.path for one in self._given)
+
+    @property
     def given(self) -> tuple[str, ...]:
         """The host paths that were handed in, absolute and without links: what a resume needs."""
-        return tuple(str(one.host_path) for one in self._given)
+        return tuple(
+            str(one.host_path) if one.path == one.host_path.name else f"{one.path}:{one.host_path}"
+            for one in self._given
+        )
 
     def inputs(self) -> tuple[InputFile, ...]:
         """What the next call finds in its work folder."""
@@ -95,13 +103,23 @@ class Workspace:
 def _given(paths: Iterable[str | Path], settled: bool) -> tuple[InputFile, ...]:
     taken: dict[str, InputFile] = {}
     for path in paths:
-        host = Path(path) if settled else Path(os.path.realpath(Path(path).expanduser()))
+        name, host = _named(str(path), settled)
         if not host.is_file():
             raise SettingsError(f"file {str(path)!r}: there is no such file; --file takes the path of a regular file.")
-        if host.name in taken and taken[host.name].host_path != host:
-            raise SettingsError(f"file {str(path)!r}: two files of the name {host.name!r} cannot lie in one folder.")
-        taken[host.name] = InputFile(host.name, host, readonly=True)
+        if name in taken and taken[name].host_path != host:
+            raise SettingsError(f"file {str(path)!r}: two files of the name {name!r} cannot lie in one folder.")
+        taken[name] = InputFile(name, host, readonly=True)
     return tuple(taken.values())
+
+
+def _named(path: str, settled: bool) -> tuple[str, Path]:
+    """The name inside and the real path of a given file: a link keeps its name, and where it leads is settled once."""
+    if settled:
+        name, _, real = path.rpartition(":/") if not path.startswith("/") else ("", "", path[1:])
+        host = Path("/" + real)
+        return name or host.name, host
+    given = Path(path).expanduser()
+    return given.name, Path(os.path.realpath(given))
 
 
 def _sha256(path: Path) -> str:
