@@ -18,8 +18,11 @@ HERE = pathlib.Path(__file__).parent
 SOURCES = HERE.parent.parent / "src"
 SYSTEM_PYTHON = "/usr/bin/python3"
 NOBODY = 65534
+BELOW_ROOT = os.path.realpath(sys.executable).startswith("/root/")
+NOT_BELOW = pytest.mark.skip("the interpreter that runs the tests does not lie below /root, and no other is looked for")
 KEEPERS = [
     pytest.param(None, sys.executable, id="this user, this interpreter"),
+    *([] if BELOW_ROOT else [pytest.param(None, "", id="root, an interpreter below /root", marks=NOT_BELOW)]),
     pytest.param(None, SYSTEM_PYTHON, id="this user, the system's interpreter"),
     pytest.param(NOBODY, SYSTEM_PYTHON, id="an ordinary user, the system's interpreter"),
 ]
