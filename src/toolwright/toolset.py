@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, Self, TypeVar
@@ -63,16 +64,17 @@ class ToolwrightToolset(AbstractToolset[Any]):
         begin: Callable[[str], Coroutine[Any, Any, Bench]],
         *,
         id: str = "toolwright",  # noqa: A002 -- Pydantic AI's own word
-        end: Callable[[str], Coroutine[Any, Any, None]] | None = None,
+        end: Callable[[str, BaseException | None], Coroutine[Any, Any, None]] | None = None,
         bridge: Bridge = here,
         guide: str | None = GUIDE,
     ) -> None:
-        """*begin* opens a run's bench from its prompt, *end* closes it by its run id; *guide* is told at each step."""
+        """*begin* opens a run's bench from its prompt; *end* closes it, told the error; *guide* is told each step."""
         self._begin, self._end, self._bridge, self._guide = begin, end, bridge, guide
         self._id = id
         self._bench: Bench | None = None
         self._step = 0
         self._position = 0
+        self._before: BaseException | None = None
 
     @property
     def id(self) -> str:
@@ -87,12 +89,17 @@ class ToolwrightToolset(AbstractToolset[Any]):
 
     async def __aenter__(self) -> Self:
         """Nothing to open: the bench stands since `for_run`."""
+        self._before = sys.exc_info()[1]
         return self
 
     async def __aexit__(self, *args: Any) -> bool | None:
-        """Close the bench of this run."""
+        """Close the bench of this run; an exception that goes by is how the run ended."""
+        # Pydantic AI closes the toolsets of an agent without handing on what went wrong: it is the exception that is
+        # being handled now and was not when the run began.
+        handled = sys.exc_info()[1]
+        error = args[1] if len(args) > 1 and args[1] is not None else None if handled is self._before else handled
         if self._bench is not None and self._end is not None:
-            await self._bridge(self._end(self._bench.run_id))
+            await self._bridge(self._end(self._bench.run_id, error))
         return None
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:

@@ -8,10 +8,12 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from toolwright.call import FileRef
 from toolwright.consent import Approve, Consent
 from toolwright.orchestrator import House, Options, workbench
+from toolwright.runs import judged, result_of
 from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here
-from toolwright.trace import Event, Run, Sink, new_run_id
+from toolwright.trace import Event, Run, RunStatus, Sink, new_run_id
 from toolwright.workbench import Workbench
 
 
@@ -46,18 +48,34 @@ def toolset(
         await bench.open(prompt)
         return bench
 
-    async def end(run_id: str) -> None:
+    async def end(run_id: str, error: BaseException | None) -> None:
         run, bench = under_way.pop(run_id)
-        out = Path(options.out or f"toolwright-files/{run_id}").absolute()
+        status, reason = _ending(error, bench.notes.gap)
+        files: tuple[FileRef, ...] = ()
+        if status in ("complete", "incomplete"):
+            out = Path(options.out or f"toolwright-files/{run_id}").absolute()
+            files = await asyncio.to_thread(bench.calls.workspace.hand_out, out)
         ended = replace(
             run,
-            status="complete",
+            status=status,
             ended_at=time.time(),
             made=tuple(bench.notes.made),
             reused=tuple(bench.notes.reused),
-            files=await asyncio.to_thread(bench.calls.workspace.hand_out, out),
+            files=files,
             cost=await asyncio.to_thread(house.runs.cost, run_id),
+            settings={**run.settings, "reason": reason},
         )
         await asyncio.to_thread(house.runs.finish, ended)
+        sink.emit(Event("result", run_id, result_of(ended).to_json()))
 
     return ToolwrightToolset(begin, id=id, end=end, bridge=bridge, guide=guide)
+
+
+def _ending(error: BaseException | None, gap: str) -> tuple[RunStatus, str]:
+    """Status and reason of a run that *error* ended, if any; the agent's answer is its own and is not read."""
+    if error is None:
+        status, _, reason = judged("", gap)
+        return status, reason
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+        return "cancelled", "It was stopped."
+    return "failed", f"{type(error).__name__}: {error}"

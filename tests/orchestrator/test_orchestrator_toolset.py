@@ -113,3 +113,61 @@ def test_what_fits_the_prompt_is_in_the_array_from_the_first_step(stage):
     assert json.loads(results_in(of_stranger(scene)[-1])[0]) == 8.0
     with scene.open() as tw:
         assert tw.runs()[0].reused == ("convert@1",)
+
+
+class Trouble(Exception):
+    pass
+
+
+async def fails(messages, info):
+    raise Trouble("The model is on fire.")
+
+
+async def is_stopped(messages, info):
+    raise asyncio.CancelledError
+
+
+async def answers(messages, info):
+    from pydantic_ai.messages import ModelResponse, TextPart
+
+    return ModelResponse(parts=[TextPart("Done.")])
+
+
+@pytest.mark.parametrize(
+    ("model", "raised", "status", "reason"),
+    [
+        (fails, Trouble, "failed", "Trouble: The model is on fire."),
+        (is_stopped, asyncio.CancelledError, "cancelled", "It was stopped."),
+        (answers, None, "complete", ""),
+    ],
+)
+def test_how_their_run_ended_is_what_is_on_record(stage, model, raised, status, reason):
+    from pydantic_ai import Agent
+    from pydantic_ai.models.function import FunctionModel
+
+    async def once(tw):
+        # An exception that was being handled before the run is none of the run's.
+        try:
+            raise ValueError("an older trouble")
+        except ValueError:
+            await Agent(FunctionModel(model), toolsets=[tw.toolset()]).run("Greet.")
+
+    with stage(stranger(text="Done.")).open() as tw:
+        if raised is None:
+            asyncio.run(once(tw))
+        else:
+            with pytest.raises(raised):
+                asyncio.run(once(tw))
+        (run,) = tw.runs()
+        assert (run.status, run.settings["reason"]) == (status, reason)
+        last = tw.events(run.id)[-1]
+        assert (last.kind, last.data["status"], last.data["reason"]) == ("result", status, reason)
+
+
+def test_their_run_is_incomplete_while_a_tool_that_was_asked_for_is_missing(stage):
+    bad = {**CONVERT_ASKED, "description": ""}
+    scene = stage(stranger(("request_new_tool", bad), results=0), stranger(text="I go without."))
+    ask_agent(scene)
+    with scene.open() as tw:
+        (run,) = tw.runs()
+    assert (run.status, bool(run.settings["reason"])) == ("incomplete", True)
