@@ -182,7 +182,10 @@ FETCH = {"body": "return n", "powers": {"hosts": ["127.0.0.1:9"]}}
 def test_who_may_not_run_is_answered_with_a_reason_and_nothing_runs():
     fetch, once = tool(**FETCH), Call("work", {"n": 1})
     asks = executor().call(fetch, once)
-    assert (asks.status, "host 127.0.0.1:9" in asks.detail) == (Status.NEEDS_APPROVAL, True)
+    assert (asks.status, asks.reason) == (Status.NEEDS_APPROVAL, "powers")
+    assert "host 127.0.0.1:9" in asks.detail
+    asks = executor(ALLOW.replace("allow", "ask")).call(fetch, once)
+    assert (asks.reason, "rule 1 of policy.toml" in asks.detail) == ("powers", True)
     denied = executor('[[rule]]\naction = "deny"\nhosts = ["127.0.0.1:9"]\n').call(fetch, once)
     assert (denied.status, denied.reason) == (Status.DENIED, "policy")
     strict = executor(ALLOW, limits=STRICT_LIMITS).call(fetch, once)
@@ -192,6 +195,10 @@ def test_who_may_not_run_is_answered_with_a_reason_and_nothing_runs():
     for state in ("retired", "revoked"):
         gone = executor().call(version(tool("return n"), state), once)
         assert (gone.status, gone.reason) == (Status.DENIED, state)
+        assert ("registry restore" in gone.detail, "another name" in gone.detail) == (
+            state == "retired",
+            state == "revoked",
+        )
     off_the_list = executor().call(tool("return n", packages=["numpy"]), once)
     assert (off_the_list.status, "package numpy" in off_the_list.detail) == (Status.NEEDS_APPROVAL, True)
     assert executor().call(version(tool("return n")), once).ok

@@ -102,7 +102,8 @@ class Executor:
             detail = f"{question.name} asks for {question.grant.hosts[0]}, and the strict limits allow no network"
             return Outcome(Status.DENIED, detail=f"{detail} (setting limits.profile, --limits).", reason="limits")
         if decision.action == "ask" and self._approvals.covering(question) is None:
-            return Outcome(Status.NEEDS_APPROVAL, detail=_asks_for(question), reason=decision.rule)
+            detail = f"{_asks_for(question)} ({decision.rule})" if decision.rule else _asks_for(question)
+            return Outcome(Status.NEEDS_APPROVAL, detail=detail, reason="powers")
         why_not = self.sandbox.why_not(question.grant)
         return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
 
@@ -221,8 +222,7 @@ class Executor:
     ) -> _Ready | Outcome:
         candidate, origin = _candidate(subject, origin)
         if isinstance(subject, ToolVersion) and subject.state != "active":
-            detail = f"{subject} is {subject.state}; `toolwright registry restore {subject.name}` brings it back."
-            return Outcome(Status.DENIED, detail=detail, reason=subject.state)
+            return Outcome(Status.DENIED, detail=_not_active(subject), reason=subject.state)
         refusal = self.authorize(subject, origin, grant)
         if refusal is not None:
             return refusal
@@ -256,6 +256,12 @@ class Executor:
 
 def _candidate(subject: Subject, origin: Origin = "agent") -> tuple[Candidate, Origin]:
     return (subject.candidate, subject.origin) if isinstance(subject, ToolVersion) else (subject, origin)
+
+
+def _not_active(version: ToolVersion) -> str:
+    if version.state == "retired":
+        return f"{version} is retired; `toolwright registry restore {version.name}` brings it back."
+    return f"{version} was {version.state} and cannot come back; ask for a new tool under another name."
 
 
 def _asks_for(question: Question) -> str:
