@@ -13,9 +13,9 @@ from toolwright import settings as settings_module
 from toolwright.bringing import Bringing
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
-from toolwright.errors import EditedError, RetiredError, UserError
+from toolwright.errors import EditedError, RefusedError, RetiredError, UserError
 from toolwright.orchestrator import Options
-from toolwright.policy import ApprovalRequest
+from toolwright.policy import ApprovalAnswer, ApprovalRequest
 from toolwright.portal import CLOSED, Portal
 from toolwright.runs import RunResult
 from toolwright.settings import Settings
@@ -173,11 +173,16 @@ class Toolwright:
         return outcome
 
     def make(self, spec: ToolSpec | Mapping[str, Any], *, sink: Sink | None = None) -> Forged:
-        """Have the tool of *spec* made, without a task: a ToolSpec, or the keywords of `request_new_tool`."""
+        """Have the tool of *spec* made, without a task: a ToolSpec, or the keywords of `request_new_tool`.
+
+        RefusedError (reason `limit`) where the setting max_new_tools is 0.
+        """
+        self._may_make()
         return self._portal.run(self._bringing(sink).make(spec))
 
     async def amake(self, spec: ToolSpec | Mapping[str, Any], *, sink: Sink | None = None) -> Forged:
         """`make`, awaited."""
+        self._may_make()
         return await self._portal.run_from_loop(self._bringing(sink, _on_this_loop(self._approve)).make(spec))
 
     def validate(self, name: str, source: str, **asked: Any) -> Verdict:
@@ -220,6 +225,10 @@ class Toolwright:
             bridge=self._portal.run_from_loop,
         )
 
+    def _may_make(self) -> None:
+        if self.settings.max_new_tools < 1:
+            raise RefusedError("No new tool: the limit is 0 (setting max_new_tools, --max-new-tools N).", "limit")
+
     def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
         return Bringing(self._parts, self.settings, approve or self._approve, sink or Silence(), new_run_id())
 
@@ -250,7 +259,7 @@ class _Listener:
 
 def _approval(approve: Approve | bool | None) -> Approve | None:
     if isinstance(approve, bool):
-        return (lambda _: True) if approve else None
+        return (lambda _: ApprovalAnswer(True, who="always yes")) if approve else None
     return approve
 
 

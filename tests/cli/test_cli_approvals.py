@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 
 from shop import Maker, Page, Terminal, as_json, at_model, fetcher, toolwright
 
@@ -97,3 +99,7 @@ def test_without_a_terminal_it_is_denied_with_the_line_to_add_and_the_line_or_ye
             assert (page.hits > 0, other.hits) == (True, 0)
             done = toolwright(home, "run", "make", "it", *words, "--yes")
             assert as_json(done)["made"] == ["gaze@1"]
+            answers = [json.loads(line) for line in done.stdout.splitlines() if "approval-answered" in line]
+            assert [(one["yes"], one["who"]) for one in answers] == [(True, "always yes")], "no person said it"
+            with contextlib.closing(sqlite3.connect(home / "home.db")) as db:
+                assert ("always yes",) in db.execute("SELECT who FROM approvals WHERE name = 'gaze'").fetchall()
