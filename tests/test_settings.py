@@ -73,7 +73,7 @@ def test_every_setting_can_come_from_its_variable_and_stands_on_its_page(tmp_pat
     [
         ("max_tools", "many"), ("max_tools", "-1"), ("max_tools", "1.5"), ("max_tools", "nan"), ("max_tools", "1e400"),
         ("run_wall_s", "0"), ("run_wall_s", "inf"), ("run_wall_s", "soon"), ("surface", "round"), ("namespace", "a b"),
-        ("stream", "maybe"), ("sandbox", "none"), ("limits.memory_bytes", "64M"), ("model", " "),
+        ("attempts", "0"), ("max_steps", "0"), ("attempts", "1.5"), ("stream", "maybe"), ("sandbox", "none"), ("limits.memory_bytes", "64M"), ("model", " "),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_told_with_key_value_and_place(tmp_path, monkeypatch, key, value):

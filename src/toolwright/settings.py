@@ -81,6 +81,12 @@ def _count(value: Any) -> int:
     return int(number)
 
 
+def _at_least_one(value: Any) -> int:
+    if (number := _number(value)) != number or number < 1:
+        raise ValueError("must be a whole number, 1 or more")
+    return _count(value)
+
+
 def _seconds(value: Any) -> float:
     number = _number(value)
     if not 0 < number < float("inf"):
@@ -116,8 +122,8 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "namespace": _name,
     "max_new_tools": _count,
     "max_tools": _count,
-    "attempts": _count,
-    "max_steps": _count,
+    "attempts": _at_least_one,
+    "max_steps": _at_least_one,
     "run_wall_s": _seconds,
     "stream": _flag,
     "sandbox": _choice("auto", "full", "landlock"),

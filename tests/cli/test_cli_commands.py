@@ -247,6 +247,28 @@ def test_the_doctor_tells_what_holds(home):
     assert {"name", "holds", "detail", "cure"} <= done["layers"][0].keys()
 
 
+def test_the_doctor_hears_the_settings_and_takes_no_option_that_does_nothing(home):
+    (home / "config.toml").write_text('sandbox = "landlock"\n')
+    assert as_json(toolwright(home, "doctor", "--json", "--home", str(home)))["profile"] == "landlock"
+    for option in (["--policy", "x.toml"], ["--limits", "strict"], ["--yes"]):
+        assert "No such option" in toolwright(home, "doctor", *option, code=2).stderr
+    (home / "config.toml").write_text('sandbox = "none"\n')
+    assert "sandbox" in toolwright(home, "doctor", "--home", str(home), code=2).stderr
+    assert "is not a folder" in toolwright(home, "doctor", "--home", str(home / "config.toml"), code=2).stderr
+
+
+def test_no_tool_is_made_where_the_limit_is_none(home):
+    words = ["make", "double", "-d", "Double a number.", "--home", str(home), "--model", "openai:x", "--json"]
+    refused = as_json(toolwright(home, *words, "--base-url", "http://127.0.0.1:9/v1", "--max-new-tools", "0", code=4))
+    assert "--max-new-tools" in refused["message"]
+
+
+def test_what_a_tool_cost_is_shown(home):
+    at = ["--home", str(home)]
+    assert "dollars" in as_json(toolwright(home, "show", "add", "--json", *at))
+    assert "cost   " in toolwright(home, "show", "add", *at).stdout
+
+
 def test_a_script_is_served_until_it_is_stopped(tmp_path):
     script = tmp_path / "turns.yaml"
     script.write_text("turns:\n  - text: hello\n")

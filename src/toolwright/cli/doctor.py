@@ -10,16 +10,17 @@ import click
 
 from toolwright.cli.live import print_json
 from toolwright.cli.look import out
-from toolwright.cli.options import box_options
+from toolwright.cli.options import sandbox_options
 
 
 @click.command()
-@box_options
+@sandbox_options
 def doctor(**options: Any) -> None:
     """Try each layer of the sandbox on this machine. Exit code 6 if no wall can be had."""
     from toolwright.sandbox.linux import LinuxSandbox
+    from toolwright.settings import load
 
-    box = LinuxSandbox(profile=options.get("sandbox") or "auto")
+    box = LinuxSandbox(profile=load(options["home"], {"sandbox": options["sandbox"]}).sandbox)
     try:
         layers = box.layers()
     finally:

@@ -29,7 +29,7 @@ _MODEL = (
     click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint (chat completions)."),
     click.option("--generator-model", metavar="PROVIDER:NAME", help="Another model for writing tools."),
     click.option("--examiner-model", metavar="PROVIDER:NAME", help="Another model for setting held-back examples."),
-    click.option("--surface", type=click.Choice(["native", "fixed"]), help="Whether new tools join the tools array."),
+    click.option("--surface", type=click.Choice(["native", "fixed"]), help="For runs: do new tools join the array?"),
     click.option("--max-new-tools", type=click.IntRange(0), metavar="N", help="New tools in one run (5)."),
 )
 _FUNCTION = (

@@ -11,7 +11,7 @@ import click
 from toolwright.call import Status
 from toolwright.cli import checks
 from toolwright.cli.live import print_json
-from toolwright.cli.look import err, out, safe, short
+from toolwright.cli.look import dollars, err, out, safe, short
 from toolwright.cli.options import box_options, home_options, open_toolwright
 from toolwright.errors import UserError
 
@@ -87,7 +87,9 @@ def show(name: str, **options: Any) -> None:
     with open_toolwright(options, ask=False) as tw:
         version = tw.registry.get(wanted, number)
         record = _record(version) | {"calls": tw.registry.stats(wanted).to_json()}
-        record["history"] = [f"{info.name}@{info.number} {info.state}" for info in tw.registry.history(wanted)]
+        history = tw.registry.history(wanted)
+        record["history"] = [f"{info.name}@{info.number} {info.state}" for info in history]
+        record["dollars"] = next((info.dollars for info in history if info.number == version.number), None)
     if options["as_json"]:
         print_json(record)
     else:
@@ -140,6 +142,7 @@ def _show(version: ToolVersion, record: dict[str, Any]) -> None:
     out().print(f"gives  {json.dumps(record['output_schema'], ensure_ascii=False)}", markup=False)
     out().print(Syntax(safe(version.candidate.source), "python", background_color="default"))
     checks.table(version.verdict)
+    out().print(f"cost   {dollars(record['dollars'])} to make", markup=False)
     out().print(f"calls  {json.dumps(record['calls'], ensure_ascii=False)}", markup=False)
     out().print(f"history  {', '.join(record['history'])}", markup=False)
     out().print("`uv run` of its file runs it without the sandbox: that is your own act.", style="dim", markup=False)
