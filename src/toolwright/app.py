@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from toolwright import settings as settings_module
-from toolwright.bringing import Bringing
+from toolwright.bringing import Bringing, refused
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
 from toolwright.errors import EditedError, RefusedError, RetiredError, UserError
@@ -22,6 +23,7 @@ from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
 from toolwright.wiring import Parts, build
+from toolwright.workspace import Workspace
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
@@ -157,8 +159,20 @@ class Toolwright:
             out="" if out is None else str(out),
         )
 
-    def call(self, name: str, arguments: Mapping[str, Any] | None = None, *, version: int | None = None) -> Outcome:
-        """Call the tool *name* in the sandbox, outside any run. NotFoundError; a bad tool is an Outcome."""
+    def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        files: Sequence[str | Path] = (),
+        out: str | Path | None = None,
+    ) -> Outcome:
+        """Call the tool *name* in the sandbox, outside any run. NotFoundError; a bad tool is an Outcome.
+
+        *files* are put into its work folder, read-only; what it leaves is copied to *out* (default
+        `./toolwright-files/ID`), and `files` of the Outcome names the copies.
+        """
         try:
             tool = self.registry.get(name, version)
         except EditedError as error:
@@ -166,11 +180,23 @@ class Toolwright:
         except RetiredError as error:
             return Outcome(Status.DENIED, detail=str(error), reason="retired")
         call = Call(name, dict(arguments or {}), self.settings.namespace, version=tool.number)
-        outcome = self._parts.executor.call(tool, call)
-        if outcome.status is Status.NEEDS_APPROVAL and self._portal.run(self._bringing().agreed(tool)):
-            outcome = self._parts.executor.call(tool, call)
-        self.registry.record(tool, call, outcome)
-        return outcome
+        place = new_run_id()
+        work = Workspace(self.settings.home / "runs" / place, files)
+        try:
+            outcome = self._parts.executor.call(tool, call, files=work)
+            if outcome.status is Status.NEEDS_APPROVAL:
+                answer = self._portal.run(self._bringing().agreed(tool))
+                again = self._parts.executor.call
+                outcome = again(tool, call, files=work) if answer.yes else refused(outcome, answer)
+            self.registry.record(tool, call, outcome)
+            left = work.hand_out(Path(out or f"toolwright-files/{place}"))
+        except OSError as error:
+            raise UserError(
+                f"The files that {name} left cannot be copied: {error}. Give another folder (out, --out)."
+            ) from error
+        finally:
+            work.discard()
+        return replace(outcome, files=left, detail=" ".join(filter(None, [outcome.detail, *work.left_out])))
 
     def make(self, spec: ToolSpec | Mapping[str, Any], *, sink: Sink | None = None) -> Forged:
         """Have the tool of *spec* made, without a task: a ToolSpec, or the keywords of `request_new_tool`.
@@ -188,7 +214,8 @@ class Toolwright:
     def validate(self, name: str, source: str, **asked: Any) -> Verdict:
         """Hold the function *name* in *source* against what it says of itself; registers nothing.
 
-        *asked*: `example`, `description`, `input_params`, `return_type`, `hosts`, `packages`, `effect`.
+        *asked*: `example`, `description`, `input_params`, `return_type`, `hosts`, `packages`, `reads`, `writes`,
+        `secrets`, `effect`, `deterministic`, `stateful`.
         """
         return self._portal.run(self._bringing().validate(name, source, asked))
 

@@ -11,18 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from toolwright import schema, toolfile
+from toolwright.call import Outcome, Status
 from toolwright.consent import Approve, Consent, request_for
 from toolwright.errors import NotFoundError, SpecError, UserError
 from toolwright.forge import Forged
+from toolwright.policy import ApprovalAnswer
 from toolwright.powers import Origin
-from toolwright.requests import asked_about, spec_of
+from toolwright.requests import asked_about, spec_of, truth
 from toolwright.settings import Settings
 from toolwright.stopping import in_thread
 from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Place, Sink
 from toolwright.wiring import Parts
 
-_ASKED = ("description", "input_params", "return_type", "example", "hosts", "packages", "effect")
+_POWERS = ("hosts", "packages", "reads", "writes", "secrets")
+_ASKED = (
+    "description",
+    "input_params",
+    "return_type",
+    "example",
+    *_POWERS,
+    "effect",
+    "deterministic",
+    "stateful",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +76,18 @@ class Bringing:
         candidate = replace(version.candidate, source=source, lock=())
         return await self._admitted(await self._verdict(candidate, "person"), new_version=True)
 
-    async def agreed(self, version: ToolVersion) -> bool:
-        """Whether the person says yes to the powers of *version*."""
-        request = request_for(version.candidate, version.origin, self.run_id)
-        return (await self._consent().ask(request)).yes
+    async def agreed(self, version: ToolVersion) -> ApprovalAnswer:
+        """What the person says to the powers of *version*; if nobody is there, a no with the lines for the policy."""
+        return await self._consent().ask(request_for(version.candidate, version.origin, self.run_id))
 
     async def _verdict(self, candidate: Candidate, origin: Origin) -> Verdict:
         verdict = await self._validated(candidate, origin)
-        if (
-            verdict.pending is not None
-            and verdict.pending.status.value == "needs-approval"
-            and self.approve is not None
-        ):
-            answer = await self._consent().ask(request_for(verdict.candidate, origin, self.run_id))
-            if answer.yes:
-                return await self._validated(verdict.candidate, origin)
-        return verdict
+        if verdict.pending is None or verdict.pending.status is not Status.NEEDS_APPROVAL:
+            return verdict
+        answer = await self._consent().ask(request_for(verdict.candidate, origin, self.run_id))
+        if answer.yes:
+            return await self._validated(verdict.candidate, origin)
+        return replace(verdict, pending=refused(verdict.pending, answer))
 
     async def _validated(self, candidate: Candidate, origin: Origin) -> Verdict:
         contract = Contract(candidate.spec, notes=("No examiner was asked.",))
@@ -124,13 +132,21 @@ class Bringing:
             input_params=asked.get("input_params") or signature,
             return_type=asked.get("return_type") or signature,
             example=asked.get("example") or _doctests(signature.docstring, name),
-            powers={"hosts": list(asked.get("hosts") or ()), "packages": list(asked.get("packages") or ())},
+            powers={kind: list(asked.get(kind) or ()) for kind in _POWERS},
             effect=asked.get("effect") or "none",
+            deterministic=truth(asked, "deterministic", default=True),
+            stateful=truth(asked, "stateful", default=False),
             namespace=self.settings.namespace,
         )
 
     def _consent(self) -> Consent:
         return Consent(self.approve, self.parts.home.approvals, self.parts.switchboard, self.run_id)
+
+
+def refused(pending: Outcome, answer: ApprovalAnswer) -> Outcome:
+    """What becomes of *pending* powers after a no."""
+    why = answer.reason or "no reason was given"
+    return Outcome(Status.DENIED, detail=f"{pending.detail} The answer was no: {why}", reason="approval")
 
 
 def read_source(path: Path) -> str:

@@ -240,5 +240,18 @@ def spec_of(asked: Mapping[str, Any], namespace: str) -> ToolSpec:
         packages=asked.get("packages", ()),
         reason=str(asked.get("reason") or ""),
         effect=asked.get("effect", "none"),
+        deterministic=truth(asked, "deterministic", default=True),
+        stateful=truth(asked, "stateful", default=False),
         namespace=namespace,
     )
+
+
+def truth(asked: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    """The yes or no that *asked* says of *key*, as a boolean or as the text `true` or `false`; else SpecError."""
+    given = asked.get(key)
+    if given is None or given == "":
+        return default
+    word = str(given).strip().lower()
+    if word not in ("true", "false"):
+        raise SpecError(f"{key} {str(given)[:60]!r} is not true or false.")
+    return word == "true"

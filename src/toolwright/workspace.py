@@ -99,6 +99,10 @@ class Workspace:
         """Copy what calls left to folder *out*, never over anything; each FileRef names the copy's absolute path."""
         return tuple(_copy(self._root / path, out.absolute() / path) for path in self.paths())
 
+    def discard(self) -> None:
+        """Remove the folder with all that calls left; copies that were handed out stay."""
+        shutil.rmtree(self._root.parent, ignore_errors=True)
+
 
 def _given(paths: Iterable[str | Path], settled: bool) -> tuple[InputFile, ...]:
     taken: dict[str, InputFile] = {}

@@ -38,6 +38,18 @@ def event_line(data: Any) -> tuple[str, str]:
     return line(data["check"], data["passed"], data.get("wall_s", 0.0), detail)
 
 
+def pending(verdict: Verdict) -> dict[str, str] | None:
+    """What stopped the checks, for scripts; None if nothing did."""
+    one = verdict.pending
+    return None if one is None else {"status": one.status.value, "detail": one.detail, "reason": one.reason}
+
+
+def exit_code(verdict: Verdict) -> int:
+    """Of a verdict that did not pass: 4 refused, 7 a fault of the machine, else 1."""
+    status = "" if verdict.pending is None else verdict.pending.status.value
+    return {"denied": 4, "needs-approval": 4, "fault": 7}.get(status, 1)
+
+
 def as_json(verdict: Verdict) -> list[dict[str, Any]]:
     """The checks for scripts."""
     return [

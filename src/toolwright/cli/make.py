@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--example", "-e", "examples", multiple=True, help="`f(1) == 2`; repeat.")
 @click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
 @click.option("--package", "packages", multiple=True, help="A package that it may use; repeat.")
+@click.option("--secret", "secrets", multiple=True, help="A secret (environment variable) that it may have; repeat.")
+@click.option("--read", "reads", multiple=True, metavar="DIR", help="A folder that it may read; repeat.")
+@click.option("--write", "writes", multiple=True, metavar="DIR", help="A folder that it may write; repeat.")
 @model_options
 def make(name: str, **options: Any) -> None:
     """Make the tool NAME without a task: written by the model, proved, and put on the shelf."""
@@ -34,7 +37,7 @@ def make(name: str, **options: Any) -> None:
         "input_params": options["input_params"],
         "return_type": options["return_type"],
         "example": "\n".join(options["examples"]),
-        "powers": {"hosts": list(options["hosts"]), "packages": list(options["packages"])},
+        "powers": {kind: list(options[kind]) for kind in ("hosts", "packages", "secrets", "reads", "writes")},
     }
     with open_toolwright(options, progress(options["as_json"])) as tw:
         forged = tw.make(spec)
@@ -42,7 +45,7 @@ def make(name: str, **options: Any) -> None:
 
 
 def report(forged: Forged, as_json: bool) -> int:
-    """Print what came of making, and the exit code: 0 made, 1 not made, 4 refused."""
+    """Print what came of making, and the exit code: 0 made, 1 not made, 4 refused, 7 a fault."""
     version = forged.version
     verdict = forged.verdicts[-1] if forged.verdicts else None
     if as_json:
@@ -59,21 +62,22 @@ def report(forged: Forged, as_json: bool) -> int:
         err().print(f"not made: {safe(forged.reason)}", style="yellow", markup=False)
     if version is not None:
         return 0
-    return 4 if verdict is not None and verdict.pending is not None else 1
+    return checks.exit_code(verdict) if verdict is not None else 1
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @function_options
 def check(file: Path, **options: Any) -> None:
-    """Validate the function in FILE and register nothing. Exit code 0 if it passes, 1 if not."""
+    """Validate the function in FILE and register nothing. Exit code 0 if it passes, 1 if not, 4 if refused."""
     from toolwright.bringing import read_source
 
     with open_toolwright(options) as tw:
         verdict = tw.validate(options["name"] or file.stem, read_source(file), **about(options))
     if options["as_json"]:
         body = {"checks": checks.as_json(verdict), "untested": list(verdict.untested)}
+        body["pending"] = checks.pending(verdict)
         print_json({"type": "verdict", "passed": verdict.passed, **body})
     else:
         checks.table(verdict)
-    sys.exit(0 if verdict.passed else 1)
+    sys.exit(0 if verdict.passed else checks.exit_code(verdict))

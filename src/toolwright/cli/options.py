@@ -40,6 +40,9 @@ _FUNCTION = (
     click.option("--example", "-e", "examples", multiple=True, help="`f(1) == 2`; repeat."),
     click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat."),
     click.option("--package", "packages", multiple=True, help="A package that it needs; repeat."),
+    click.option("--secret", "secrets", multiple=True, help="A secret (environment variable) that it needs; repeat."),
+    click.option("--read", "reads", multiple=True, metavar="DIR", help="A folder that it may read; repeat."),
+    click.option("--write", "writes", multiple=True, metavar="DIR", help="A folder that it may write; repeat."),
 )
 _SETTINGS = {
     "model": "model",
@@ -80,7 +83,7 @@ def function_options(command: Command) -> Command:
 
 def about(options: dict[str, Any]) -> dict[str, Any]:
     """What `function_options` said, as keywords of `validate` and `import_file`."""
-    words = ("description", "input_params", "return_type", "hosts", "packages")
+    words = ("description", "input_params", "return_type", "hosts", "packages", "secrets", "reads", "writes")
     return {"example": "\n".join(options["examples"])} | {word: options[word] for word in words}
 
 

@@ -55,8 +55,9 @@ def run(task: tuple[str, ...], **options: Any) -> None:
 
 def _check_resume(words: str, options: dict[str, Any]) -> None:
     given = {"TASK": words, "--file": options["files"], "--out": options["out"], "--max-steps": options["max_steps"]}
+    given |= {"--surface": options["surface"], "--max-new-tools": options["max_new_tools"]}
     for name, value in given.items():
-        if value:
+        if value not in (None, "", ()):
             raise UserError(f"--resume goes on with what its run was given; leave out {name} ({value!r}).")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -151,6 +152,10 @@ def _show(version: ToolVersion, record: dict[str, Any]) -> None:
 @click.command()
 @click.argument("name")
 @click.argument("arguments", default="{}")
+@click.option(
+    "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/ID/).")
 @box_options
 def call(name: str, arguments: str, **options: Any) -> None:
     """Call the tool NAME (or NAME@N) with ARGUMENTS, a JSON object (or - for standard input)."""
@@ -165,7 +170,7 @@ def call(name: str, arguments: str, **options: Any) -> None:
     if not isinstance(given, dict):
         raise UserError(f"The arguments {short(text, 60)!r} must be a JSON object, such as '{{\"n\": 1}}'.")
     with open_toolwright(options) as tw:
-        outcome = tw.call(wanted, given, version=number)
+        outcome = tw.call(wanted, given, version=number, files=options["files"], out=options["out"])
     if options["as_json"]:
         usage = {"wall_s": outcome.usage.wall_s, "cpu_s": outcome.usage.cpu_s}
         body = {
@@ -173,10 +178,16 @@ def call(name: str, arguments: str, **options: Any) -> None:
             "value": outcome.value,
             "detail": outcome.detail,
             "reason": outcome.reason,
+            "files": [file.path for file in outcome.files],
         }
         print_json({"type": "outcome", **body, "output": outcome.output, "usage": usage})
     elif outcome.ok:
         out().print(safe(json.dumps(outcome.value, ensure_ascii=False, indent=2)), markup=False)
+        if outcome.detail:
+            err().print(safe(outcome.detail), style="yellow", markup=False)
     else:
         err().print(f"{outcome.status.value}: {safe(outcome.detail)}", style="yellow", markup=False)
+    if not options["as_json"]:
+        for file in outcome.files:
+            out().print(f"file {safe(file.path)}", markup=False)
     sys.exit(_EXIT.get(outcome.status, 1))
