@@ -182,19 +182,14 @@ class Toolwright:
         call = Call(name, dict(arguments or {}), self.settings.namespace, version=tool.number)
         place = new_run_id()
         work = Workspace(self.settings.home / "runs" / place, files)
-        try:
-            outcome = self._parts.executor.call(tool, call, files=work)
-            if outcome.status is Status.NEEDS_APPROVAL:
-                answer = self._portal.run(self._bringing().agreed(tool))
-                again = self._parts.executor.call
-                outcome = again(tool, call, files=work) if answer.yes else refused(outcome, answer)
-            self.registry.record(tool, call, outcome)
-            left = work.hand_out(Path(out or f"toolwright-files/{place}"))
-        except OSError as error:
-            raise UserError(
-                f"The files that {name} left cannot be copied: {error}. Give another folder (out, --out)."
-            ) from error
-        finally:
+        outcome = self._parts.executor.call(tool, call, files=work)
+        if outcome.status is Status.NEEDS_APPROVAL:
+            answer = self._portal.run(self._bringing().agreed(tool))
+            again = self._parts.executor.call
+            outcome = again(tool, call, files=work) if answer.yes else refused(outcome, answer)
+        self.registry.record(tool, call, outcome)
+        left = work.hand_out(Path(out or f"toolwright-files/{place}"))
+        if len(left) == len(work.paths()):  # else they would be lost
             work.discard()
         return replace(outcome, files=left, detail=" ".join(filter(None, [outcome.detail, *work.left_out])))
 

@@ -225,7 +225,10 @@ class _UnderWay:
         notes = self._bench.notes
         files: tuple[FileRef, ...] = ()
         if status in ("complete", "incomplete"):
-            files = await asyncio.to_thread(self._bench.calls.workspace.hand_out, Path(self._options.out))
+            workspace = self._bench.calls.workspace
+            files = await asyncio.to_thread(workspace.hand_out, Path(self._options.out))
+            for text in workspace.left_out:
+                self._emit("warning", text=text)
         run = replace(
             self._run,
             status=status,

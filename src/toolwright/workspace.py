@@ -96,8 +96,15 @@ class Workspace:
         return ""
 
     def hand_out(self, out: Path) -> tuple[FileRef, ...]:
-        """Copy what calls left to folder *out*, never over anything; each FileRef names the copy's absolute path."""
-        return tuple(_copy(self._root / path, out.absolute() / path) for path in self.paths())
+        """Copy what calls left to folder *out*, never over anything; each FileRef names the copy's absolute path.
+
+        Where *out* cannot be written nothing is lost: `left_out` gets a sentence that says where the files lie.
+        """
+        try:
+            return tuple(_copy(self._root / path, out.absolute() / path) for path in self.paths())
+        except OSError as error:
+            self.left_out.append(f"The files could not be copied to {out}: {error}. They lie in {self._root}.")
+            return ()
 
     def discard(self) -> None:
         """Remove the folder with all that calls left; copies that were handed out stay."""

@@ -230,3 +230,34 @@ def test_a_denied_power_names_the_lines_to_add_to_whoever_reads_the_end(tmp_path
     assert (code, result["status"]) == (3, "incomplete")
     for line in ("[[rule]]", 'action = "allow"', 'hosts = ["api.example.com:443"]'):
         assert line in result["reason"]
+
+
+def test_a_run_whose_files_cannot_be_copied_out_keeps_its_answer_and_says_where_they_lie(tmp_path):
+    (tmp_path / "out").write_text("a file where the folder should be", "utf-8")
+    asked = {
+        "tool_name": "leave_note",
+        "description": "Leave a note in a file.",
+        "input_params": "text: str",
+        "return_type": "str",
+        "example": "leave_note('a') == 'note.txt'",
+    }
+    source = (
+        'def leave_note(text: str) -> str:\n    """Leave a note in a file."""\n'
+        '    with open("note.txt", "w") as file:\n        file.write(text)\n    return "note.txt"\n'
+    )
+
+    def speaker(request: Request) -> Reply | tuple[int, Any]:
+        if request.role == "generator":
+            return says(f"```python\n{source}```")
+        if request.role == "examiner":
+            return 400, {}
+        if not request.results:
+            return calls(("request_new_tool", asked))
+        return calls(("leave_note", {"text": "b"})) if len(request.results) == 1 else says("done")
+
+    with Endpoint(speaker) as endpoint:
+        code, result, lines = run(tmp_path, endpoint.url)
+    warnings = [one["text"] for one in lines if one["type"] == "warning"]
+    assert (code, result["status"], result["files"]) == (0, "complete", [])
+    assert "could not be copied" in warnings[-1]
+    assert [one.read_text("utf-8") for one in (tmp_path / "runs").rglob("note.txt")] == ["b"]

@@ -38,3 +38,22 @@ def test_a_missing_file_excuses_only_code_that_would_use_it(tmp_path):
         waiting = tw.validate("f", LINES, example="f('a.csv') == 3")
         assert waiting.passed
         assert "not there yet" in waiting.untested[0]
+
+
+WRITES = (
+    'def leave(text: str) -> str:\n    """Leave a file."""\n    open("left.txt", "w").write(text)\n    return text\n'
+)
+
+
+def test_files_that_cannot_be_copied_out_are_not_lost_nor_is_the_answer(tmp_path):
+    (tmp_path / "leave.py").write_text(WRITES, "utf-8")
+    (tmp_path / "taken").write_text("a file where the folder should be", "utf-8")
+    with Toolwright(home=tmp_path / "home") as tw:
+        assert tw.import_file(tmp_path / "leave.py").version is not None
+        outcome = tw.call("leave", {"text": "hello"}, out=tmp_path / "taken" / "out")
+        assert (outcome.status, outcome.value, outcome.files) == ("ok", "hello", ())
+        assert "could not be copied" in outcome.detail
+        kept = list((tmp_path / "home" / "runs").rglob("left.txt"))
+        assert [one.read_text("utf-8") for one in kept] == ["hello"]
+        again = tw.call("leave", {"text": "hello"}, out=tmp_path / "out")
+        assert [one.path for one in again.files] == [str(tmp_path / "out" / "left.txt")]
