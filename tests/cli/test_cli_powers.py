@@ -82,3 +82,13 @@ def test_stateful_and_deterministic_reach_the_spec(home, folder, stateful, deter
 def test_a_resumed_run_refuses_what_it_would_not_heed(home, option):
     words = ["run", "--resume", "20200101-000000-abcdef", "--home", str(home), *option]
     assert f"leave out {option[0]}" in toolwright(home, *words, code=2).stderr
+
+
+def test_a_granted_folder_may_be_written_as_it_lies_below_the_current_one(home):
+    (home / "data").mkdir()
+    (home / "data" / "a.txt").write_text("hi\n", "utf-8")
+    source = f'def reader(name: str) -> int:\n    """Count."""\n    return len(open("{home}/data/" + name).read())\n'
+    (home / "reader.py").write_text(source, "utf-8")
+    words = ["check", "reader.py", "--read", "data", "-e", "reader('a.txt') == 3", "--home", str(home / "own")]
+    assert as_json(toolwright(home, *words, "--yes", "--json"))["passed"]
+    assert f'reads = ["{home}/data"]' in toolwright(home, *words, code=4).stdout

@@ -26,8 +26,22 @@ if TYPE_CHECKING:
 @click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
 @click.option("--package", "packages", multiple=True, help="A package that it may use; repeat.")
 @click.option("--secret", "secrets", multiple=True, help="A secret (environment variable) that it may have; repeat.")
-@click.option("--read", "reads", multiple=True, metavar="DIR", help="A folder that it may read; repeat.")
-@click.option("--write", "writes", multiple=True, metavar="DIR", help="A folder that it may write; repeat.")
+@click.option(
+    "--read",
+    "reads",
+    multiple=True,
+    type=click.Path(resolve_path=True),
+    metavar="DIR",
+    help="A folder that it may read; repeat.",
+)
+@click.option(
+    "--write",
+    "writes",
+    multiple=True,
+    type=click.Path(resolve_path=True),
+    metavar="DIR",
+    help="A folder that it may write; repeat.",
+)
 @model_options
 def make(name: str, **options: Any) -> None:
     """Make the tool NAME without a task: written by the model, proved, and put on the shelf."""

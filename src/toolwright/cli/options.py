@@ -41,8 +41,22 @@ _FUNCTION = (
     click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat."),
     click.option("--package", "packages", multiple=True, help="A package that it needs; repeat."),
     click.option("--secret", "secrets", multiple=True, help="A secret (environment variable) that it needs; repeat."),
-    click.option("--read", "reads", multiple=True, metavar="DIR", help="A folder that it may read; repeat."),
-    click.option("--write", "writes", multiple=True, metavar="DIR", help="A folder that it may write; repeat."),
+    click.option(
+        "--read",
+        "reads",
+        multiple=True,
+        type=click.Path(resolve_path=True),
+        metavar="DIR",
+        help="A folder that it may read; repeat.",
+    ),
+    click.option(
+        "--write",
+        "writes",
+        multiple=True,
+        type=click.Path(resolve_path=True),
+        metavar="DIR",
+        help="A folder that it may write; repeat.",
+    ),
 )
 _SETTINGS = {
     "model": "model",
