@@ -90,5 +90,5 @@ def test_a_granted_folder_may_be_written_as_it_lies_below_the_current_one(home):
     source = f'def reader(name: str) -> int:\n    """Count."""\n    return len(open("{home}/data/" + name).read())\n'
     (home / "reader.py").write_text(source, "utf-8")
     words = ["check", "reader.py", "--read", "data", "-e", "reader('a.txt') == 3", "--home", str(home / "own")]
-    assert as_json(toolwright(home, *words, "--yes", "--json"))["passed"]
     assert f'reads = ["{home}/data"]' in toolwright(home, *words, code=4).stdout
+    assert as_json(toolwright(home, *words, "--yes", "--json"))["passed"]
