@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 
 from docs_support.pages import Block
 
 _EXIT = re.compile(r"\s*# exit (\d+)\s*\Z")
+_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 
 @dataclass
@@ -18,34 +20,39 @@ class Command:
     text: str
     exit_code: int = 0
     shown: list[str] = field(default_factory=list)
+    source: list[str] = field(default_factory=list)
+    """Its own lines as they stand on the page."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on in the next line: after a backslash, in a quotation, in a here-document."""
+        if self.text.endswith("\\"):
+            return True
+        if found := _HEREDOC.search(self.text):
+            return found[2] not in self.text.split("\n")[1:]
+        try:
+            shlex.split(self.text, comments=True)
+        except ValueError:
+            return True
+        return False
 
 
 def commands(block: Block) -> list[Command]:
-    """The lines that begin with `$ `, with those that go on after a backslash or begin with `> `."""
+    """The lines that begin with `$ `, each with those that it goes on in (`> ` in front of them is left out)."""
     found: list[Command] = []
-    open_ended = False
     for number, line in enumerate(block.text.splitlines(), block.line):
-        if line.startswith("$ "):
-            found.append(Command(number, line[2:]))
-        elif open_ended or (line.startswith("> ") and found and not found[-1].shown):
+        if found and found[-1].is_open and not found[-1].shown:
             found[-1].text += "\n" + line.removeprefix("> ")
+            found[-1].source.append(line)
+        elif line.startswith("$ "):
+            found.append(Command(number, line[2:], source=[line]))
         elif (said := _EXIT.match(line)) and found:
             found[-1].exit_code = int(said[1])
+            found[-1].source.append(line)
         else:
             assert found, f"{block}: a console block begins with a line `$ COMMAND`, not {line!r}"
             found[-1].shown.append(line)
-        open_ended = line.endswith("\\")
     for one in found:
         if said := _EXIT.search(one.text):
             one.exit_code, one.text = int(said[1]), one.text[: said.start()]
     return found
-
-
-def differs(shown: list[str], printed: str) -> str:
-    """'' if *printed* is what is shown, where `…` stands for any text, and alone on a line for any lines."""
-    lines = [line.rstrip() for line in shown]
-    while lines and not lines[-1]:
-        lines.pop()
-    pattern = "".join("(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + "\n" for line in lines)
-    given = "".join(line.rstrip() + "\n" for line in printed.rstrip().splitlines())
-    return "" if re.fullmatch(pattern, given) else "shown:\n" + "\n".join(lines) + "\nprinted:\n" + given

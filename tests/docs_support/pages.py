@@ -11,17 +11,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^`]*)\Z")
+_COMMENT = re.compile(r" *<!-- (?P<info>before|typed)\Z")
 _LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(\s*<?(?P<target>[^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where its text begins (line from 1), its info string, its text without the fence's indent."""
+    """A fenced block: where its text begins (line from 1), its info string, its text without the fence's indent.
+
+    A comment `<!-- before` or `<!-- typed` that nobody sees is one too: commands to run first, keys for the next screen.
+    """
 
     page: str
     line: int
     info: str
     text: str
+    indent: str = ""
 
     @property
     def language(self) -> str:
@@ -42,9 +47,21 @@ class Block:
         return self.rest.removeprefix("not-run").lstrip(":").strip()
 
     @property
+    def words(self) -> list[str]:
+        """What stands behind the language, word by word."""
+        return self.rest.split()
+
+    @property
+    def compared(self) -> bool:
+        """Whether what it shows is held against what is printed."""
+        return self.language == "console" and bool({"check", "screen"} & set(self.words[:1]))
+
+    @property
     def named(self) -> str:
-        """The file that a first line `# name.ext` says it is; '' if it says none."""
-        found = re.match(r"# ([\w-]+\.\w+)\n", self.text)
+        """The file that it is, by `file NAME` behind the language or a first line `# name.ext`; '' if it is none."""
+        if self.words[:1] == ["file"] and len(self.words) == 2:
+            return self.words[1]
+        found = re.match(r"# ([\w./-]+\.\w+)\n", self.text)
         return found.group(1) if found else ""
 
     def __str__(self) -> str:
@@ -122,15 +139,16 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
     lines = text.split("\n")
     at = 0
     while at < len(lines):
-        opened = _FENCE.match(lines[at])
+        opened = _FENCE.match(lines[at]) or _COMMENT.match(lines[at])
         at += 1
         if opened is None:
             continue
-        closing = re.compile(rf" *`{{{len(opened['ticks'])},}} *\Z")
+        closing = re.compile(rf" *`{{{len(opened['ticks'])},}} *\Z" if "ticks" in opened.groupdict() else " *--> *\\Z")
         end = next((i for i in range(at, len(lines)) if closing.match(lines[i])), None)
         assert end is not None, f"{page}:{at} opens a block that is never closed"
         body = textwrap.dedent("\n".join(lines[at:end]))
-        yield Block(page, at + 1, opened["info"].strip(), body + "\n" if body else "")
+        indent = opened.groupdict().get("indent", "")
+        yield Block(page, at + 1, opened["info"].strip(), body + "\n" if body else "", indent)
         at = end + 1
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
 
 from toolwright.demo.stage import stage
 from toolwright.models.scripted import ScriptedServer
+from toolwright.sandbox.linux import LinuxSandbox
 
 OWN_TURNS = Path(__file__).parent / "model.yaml"
 
@@ -23,10 +28,17 @@ OWN_TURNS = Path(__file__).parent / "model.yaml"
 class World:
     """A place to run what a page shows; nothing of the person who runs the tests is in it."""
 
+    place: Path
     home: Path
     folder: Path
     base_url: str
     environment: dict[str, str]
+
+    def told(self, printed: str) -> str:
+        """*printed* with the paths that a person would see in place of those of this world."""
+        for real, seen in ((str(self.place), "/home/you"), (sys.prefix, "/home/you/.venv")):
+            printed = printed.replace(real, seen)
+        return printed
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -43,17 +55,42 @@ class World:
         return self.run(sys.executable, "-m", "toolwright", *words)
 
 
+@cache
+def has_full_sandbox() -> bool:
+    """Whether this machine gives the profile in which hosts can be granted."""
+    box = LinuxSandbox()
+    try:
+        return box.profile == "full"
+    finally:
+        box.close()
+
+
+@contextmanager
+def short_place() -> Iterator[Path]:
+    """A new folder whose path is as long as `/home/you`, so that tables and screens are as wide as they look."""
+    below = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
+    place = below / secrets.token_hex(2)
+    while place.exists():
+        place = below / secrets.token_hex(2)
+    place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 @contextmanager
 def world(place: Path) -> Iterator[World]:
     """Open one in *place*, an empty folder. Its model answers the demo's tasks and those of `model.yaml`."""
-    folder = place / "folder"
+    folder = place / "work"
     folder.mkdir()
+    home = place / ".local" / "share" / "toolwright"
     # The demo's stage brings the loopback services, and the policy that allows them, in a home of its own.
-    with stage(place / "home", ask=False) as play:
+    with stage(home, ask=False) as play:
         turns = yaml.safe_load(OWN_TURNS.read_text("utf-8"))["turns"]
         turns += yaml.safe_load((play.home / "model.yaml").read_text("utf-8"))["turns"]
         with ScriptedServer({"model": "docs", "turns": turns}) as base_url:
-            yield World(play.home, folder, base_url, _environment(place, play.home, base_url))
+            yield World(place, play.home, folder, base_url, _environment(place, play.home, base_url))
 
 
 def _environment(place: Path, home: Path, base_url: str) -> dict[str, str]:
@@ -66,6 +103,7 @@ def _environment(place: Path, home: Path, base_url: str) -> dict[str, str]:
     own = {
         "PATH": f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(place),
+        "TERM": "xterm-256color",
         "TOOLWRIGHT_HOME": str(home),
         "TOOLWRIGHT_MODEL": "openai:docs",
         "TOOLWRIGHT_BASE_URL": base_url,

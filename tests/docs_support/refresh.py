@@ -1,0 +1,72 @@
+"""`python tests/docs_support/refresh.py [PAGE…]`: rewrites the output that the pages show with what is printed now."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from docs_support.console import commands
+from docs_support.pages import PAGES, Block, Page, page
+from docs_support.play import Played, has_parts, opened, play
+from docs_support.steady import merged
+
+
+def refreshed(shown: Page, played: Iterable[Played]) -> tuple[str, list[str]]:
+    """The text of the page with its output renewed, and what is wrong with it that no new output mends."""
+    new: dict[Block, list[str]] = {}
+    output: dict[int, list[str]] = {}
+    wrong = []
+    for one in played:
+        if one.exit_code not in (one.wanted_code, None) or "Traceback" in one.complaint:
+            wrong.append(one.wrong)
+        elif one.compared and one.block.language == "text":
+            new[one.block] = merged(one.shown, one.printed)
+        elif one.compared:
+            output[one.line] = merged(one.shown, one.printed)
+    for block in shown.of("console"):
+        if block.compared:
+            new[block] = _console(block, output)
+    return _rewritten(shown.text, new), wrong
+
+
+def _console(block: Block, output: dict[int, list[str]]) -> list[str]:
+    lines: list[str] = []
+    for command in commands(block):
+        shown = command.shown
+        empty = len(shown) - len("\n".join(shown).rstrip().splitlines())
+        lines += [*command.source, *output.get(command.line, shown), *[""] * (empty if command.line in output else 0)]
+    return lines
+
+
+def _rewritten(text: str, new: dict[Block, list[str]]) -> str:
+    lines = text.split("\n")
+    for block in sorted(new, key=lambda one: one.line, reverse=True):
+        count = block.text.count("\n")
+        lines[block.line - 1 : block.line - 1 + count] = [(block.indent + line).rstrip() for line in new[block]]
+    return "\n".join(lines)
+
+
+def main(names: list[str]) -> int:
+    """Renew the pages of those names, or all; 1 if a block did not end as it says."""
+    code = 0
+    for shown in [page(name) for name in names] or PAGES:
+        if not has_parts(shown):
+            continue
+        with opened(shown) as here:
+            text, wrong = refreshed(shown, play(shown, here, long=True))
+        if wrong:
+            print(*wrong, sep="\n", file=sys.stderr)
+            code = 1
+        changed = text != shown.text
+        if changed:
+            shown.path.write_text(text, "utf-8")
+        print(f"{shown.name}: {'rewritten' if changed else 'as it was'}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
