@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from toolwright import settings as settings_module
-from toolwright.bringing import Bringing, refused
+from toolwright.bringing import POWERS, Bringing, refused
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
 from toolwright.errors import EditedError, RefusedError, RetiredError, UserError
+from toolwright.folders import ImportReport, OnEach, import_folder
 from toolwright.orchestrator import Options
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
 from toolwright.portal import CLOSED, Portal
+from toolwright.pruning import Proposal, Rules, prune
 from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
@@ -27,7 +29,7 @@ from toolwright.workspace import Workspace
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
-    from toolwright.registry import Registry
+    from toolwright.registry import Registry, ToolInfo
     from toolwright.sandbox import Sandbox
     from toolwright.toolset import ToolwrightToolset
 
@@ -221,6 +223,50 @@ class Toolwright:
     def adopt(self, name: str) -> Forged:
         """Validate the tool's file as it was edited by hand; if it passes, it becomes the next version."""
         return self._portal.run(self._bringing().adopt(name))
+
+    def edit(self, name: str, source: str, **asked: Any) -> Forged:
+        """Validate *source* as the next version of the tool *name*, with origin `person`; what stands stays.
+
+        Schemas, sentence, examples and powers are the tool's own unless *source* or *asked* (see `validate`) changes
+        them; powers in *asked* are added. NotFoundError.
+        """
+        return self._portal.run(self._bringing().edit(name, source, asked))
+
+    def retire(self, name: str, *, why: str = "") -> ToolInfo:
+        """Take the tool off the shelf; versions and history stay, `registry.restore` brings it back. NotFoundError."""
+        return self.registry.retire(name, why=why)
+
+    def prune(self, *, unused_days: float = 30.0, failing_rate: float = 0.5, failing_calls: int = 3) -> list[Proposal]:
+        """Tools of agents that may go: the failing, the superseded, the unused, with evidence. Retires nothing."""
+        return prune(self.registry, rules=Rules(unused_days, failing_rate, failing_calls))
+
+    def import_folder(
+        self,
+        path: str | Path,
+        *,
+        everything: bool = False,
+        replacing: bool = False,
+        on_each: OnEach | None = None,
+        **offered: Sequence[str],
+    ) -> ImportReport:
+        """Take the tools of a hand-made registry, a folder with a `manifest.json`; nothing of it runs outside the box.
+
+        *everything* takes files too that the manifest does not name; *replacing* makes a tool whose name is taken the
+        next version. *offered* are `hosts`, `packages`, `secrets`, `reads`, `writes` that tools get which cannot do
+        without, each asked for as ever. Ctrl-C ends with the report so far. UserError for a folder or manifest that
+        cannot be read.
+        """
+        if unknown := sorted(set(offered) - set(POWERS)):
+            raise UserError(f"{unknown[0]!r} is no kind of power; those are {', '.join(POWERS)}.")
+        work = import_folder(
+            self._bringing(),
+            Path(path),
+            offered=offered,
+            everything=everything,
+            replacing=replacing,
+            on_each=on_each,
+        )
+        return self._portal.run(work)
 
     def runs(self, *, limit: int = 20, offset: int = 0) -> list[Run]:
         """The runs, newest first."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import doctest
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +11,8 @@ from typing import Any
 from toolwright import schema, toolfile
 from toolwright.call import Outcome, Status
 from toolwright.consent import Approve, Consent, request_for
-from toolwright.errors import NotFoundError, SpecError, UserError
+from toolwright.editing import body_of, doctests, edited_candidate, summary
+from toolwright.errors import SpecError, UserError
 from toolwright.forge import Forged
 from toolwright.policy import ApprovalAnswer
 from toolwright.powers import Origin
@@ -24,13 +23,14 @@ from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Place, Sink
 from toolwright.wiring import Parts
 
-_POWERS = ("hosts", "packages", "reads", "writes", "secrets")
+POWERS = ("hosts", "packages", "reads", "writes", "secrets")
+"""The kinds of powers that can be said of a function."""
 _ASKED = (
     "description",
     "input_params",
     "return_type",
     "example",
-    *_POWERS,
+    *POWERS,
     "effect",
     "deterministic",
     "stateful",
@@ -61,20 +61,33 @@ class Bringing:
 
     async def validate(self, name: str, source: str, asked: Mapping[str, Any], origin: Origin = "agent") -> Verdict:
         """The Verdict on function *name* in *source*; what is in *asked* goes over what the source says of itself."""
-        candidate = self._candidate(name, source, asked)
-        return await self._verdict(candidate, origin)
+        return await self._verdict(self.candidate(name, source, asked), origin)
 
     async def import_file(self, path: Path, name: str | None, asked: Mapping[str, Any]) -> Forged:
         """The function in *path* as a version with origin `person`, or the verdict that says why not."""
-        verdict = await self.validate(name or path.stem, read_source(path), asked, "person")
-        return await self._admitted(verdict, new_version=False)
+        return await self.take(self.candidate(name or path.stem, read_source(path), asked))
+
+    async def take(self, candidate: Candidate, *, new_version: bool = False) -> Forged:
+        """*candidate* as a version with origin `person`, or the verdict that says why not."""
+        return await self._admitted(await self._verdict(candidate, "person"), new_version=new_version)
+
+    async def edit(self, name: str, source: str, asked: Mapping[str, Any]) -> Forged:
+        """*source* as the next version of the tool *name*, with origin `person`; see `editing.edited_candidate`.
+
+        NotFoundError; the version that stands is never written over.
+        """
+        before = await in_thread(threading.Event(), self.parts.registry.as_recorded, name)
+        candidate = edited_candidate(before, body_of(source), _known(asked))
+        verdict = await self._verdict(candidate, "person")
+        return await self._admitted(verdict, new_version=True, requests=before.requests)
 
     async def adopt(self, name: str) -> Forged:
         """The tool's file as it stands now, validated with the spec it has, as its next version of origin `person`."""
         text, version = await in_thread(threading.Event(), self.parts.registry.edited, name)
         source = toolfile.read(text).source
         candidate = replace(version.candidate, source=source, lock=())
-        return await self._admitted(await self._verdict(candidate, "person"), new_version=True)
+        verdict = await self._verdict(candidate, "person")
+        return await self._admitted(verdict, new_version=True, requests=version.requests)
 
     async def agreed(self, version: ToolVersion) -> ApprovalAnswer:
         """What the person says to the powers of *version*; if nobody is there, a no with the lines for the policy."""
@@ -95,7 +108,7 @@ class Bringing:
         validate = self.parts.validator.validate
         return await in_thread(cancel, validate, candidate, contract, cancel=cancel, origin=origin)
 
-    async def _admitted(self, verdict: Verdict, *, new_version: bool) -> Forged:
+    async def _admitted(self, verdict: Verdict, *, new_version: bool, requests: tuple[str, ...] = ()) -> Forged:
         if not verdict.passed:
             failed = verdict.failed
             why = verdict.pending.detail if verdict.pending else f"{failed.name}: {failed.detail}" if failed else ""
@@ -106,15 +119,15 @@ class Bringing:
             verdict,
             origin="person",
             run_id=self.run_id,
+            requests=requests,
             new_version=new_version,
         )
         return Forged(admission.version, (verdict,), "", won=admission.won)
 
-    def _candidate(self, name: str, source: str, asked: Mapping[str, Any]) -> Candidate:
-        if unknown := sorted(set(asked) - set(_ASKED)):
-            raise UserError(f"{unknown[0]!r} cannot be said of a function; what can be is {', '.join(_ASKED)}.")
-        body = _body(source)
-        spec = self._spec(name, body, asked)
+    def candidate(self, name: str, source: str, asked: Mapping[str, Any]) -> Candidate:
+        """The function *name* in *source*, with what it and *asked* say of it. UserError, SpecError."""
+        body = body_of(source)
+        spec = self._spec(name, body, _known(asked))
         return Candidate(spec, body, packages=spec.packages, grant=spec.grant)
 
     def _spec(self, name: str, source: str, asked: Mapping[str, Any]) -> ToolSpec:
@@ -125,14 +138,13 @@ class Bringing:
             return schema.tool_spec(
                 tool_name=name, description=asked.get("description") or name, namespace=self.settings.namespace
             )
-        docstring = signature.docstring.strip().partition("\n\n")[0]
         return schema.tool_spec(
             tool_name=name,
-            description=asked.get("description") or " ".join(docstring.split()) or name.replace("_", " "),
+            description=asked.get("description") or summary(signature.docstring) or name.replace("_", " "),
             input_params=asked.get("input_params") or signature,
             return_type=asked.get("return_type") or signature,
-            example=asked.get("example") or _doctests(signature.docstring, name),
-            powers={kind: list(asked.get(kind) or ()) for kind in _POWERS},
+            example=asked.get("example") or doctests(signature.docstring, name),
+            powers={kind: list(asked.get(kind) or ()) for kind in POWERS},
             effect=asked.get("effect") or "none",
             deterministic=truth(asked, "deterministic", default=True),
             stateful=truth(asked, "stateful", default=False),
@@ -157,31 +169,7 @@ def read_source(path: Path) -> str:
         raise UserError(f"{path}: cannot be read: {error}. Name a file of Python source in UTF-8.") from error
 
 
-def _body(text: str) -> str:
-    """The function's own source: of a tool's file the part between header and footer, of any other all of it."""
-    try:
-        return toolfile.read(text).source
-    except (SpecError, NotFoundError):
-        return text
-
-
-def _doctests(docstring: str, name: str) -> str:
-    """The docstring's `>>> name(…)` lines with their values, as examples."""
-    try:
-        found = doctest.DocTestParser().get_examples(docstring)
-    except ValueError:
-        return ""
-    lines = []
-    for one in found:
-        call, value = one.source.strip(), one.want.strip()
-        if call.startswith(f"{name}(") and "\n" not in call and _is_literal(value):
-            lines.append(f"{call} == {value}")
-    return "\n".join(lines)
-
-
-def _is_literal(text: str) -> bool:
-    try:
-        ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True
+def _known(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    if unknown := sorted(set(asked) - set(_ASKED)):
+        raise UserError(f"{unknown[0]!r} cannot be said of a function; what can be is {', '.join(_ASKED)}.")
+    return asked

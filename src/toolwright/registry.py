@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from toolwright import toolfile, toolrecord
 from toolwright.call import Call, Outcome
-from toolwright.errors import NotFoundError, RefusedError
+from toolwright.errors import NotFoundError, RefusedError, SpecError
 from toolwright.powers import Effect, Origin
 from toolwright.search import NEAR, Likeness, Sketch
 from toolwright.store import Change, Draft, Entry, Slot, Store, Stored
@@ -167,10 +167,19 @@ class Registry:
         proven. Raises NotFoundError, SpecError.
         """
         stored = self._store.load(self._namespace, name, number)
-        source = toolfile.read(stored.text).source
-        version = toolrecord.version_of(stored.record, source, stored.entry.number)
-        candidate = replace(version.candidate, parent=stored.entry.digest)
-        return stored.text, replace(version, verdict=replace(version.verdict, candidate=candidate))
+        return stored.text, _as_if_proven(stored, toolfile.read(stored.text).source)
+
+    def as_recorded(self, name: str, number: int | None = None) -> ToolVersion:
+        """`edited` for what takes a version's place: a file that is no tool file any more leaves the source empty."""
+        stored = self._store.load(self._namespace, name, number)
+        try:
+            return _as_if_proven(stored, toolfile.read(stored.text).source)
+        except SpecError:
+            return _as_if_proven(stored, "")
+
+    def changes(self, name: str, number: int) -> tuple[Change, ...]:
+        """The changes of a version's state with who, when and why, the oldest first. NotFoundError."""
+        return self._store.load(self._namespace, name, number).changes
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._store.in_force(self._namespace, name) is not None
@@ -283,6 +292,12 @@ class Registry:
         # A few names are summed by themselves; beyond that one walk over all calls is the shorter way.
         stats = self._calls.stats(self._namespace, names if len(names) <= _FEW else None) if names else {}
         return [_info(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries]
+
+
+def _as_if_proven(stored: Stored, source: str) -> ToolVersion:
+    version = toolrecord.version_of(stored.record, source, stored.entry.number)
+    candidate = replace(version.candidate, parent=stored.entry.digest)
+    return replace(version, verdict=replace(version.verdict, candidate=candidate))
 
 
 def _version(stored: Stored) -> ToolVersion:
