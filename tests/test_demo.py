@@ -17,21 +17,7 @@ from toolwright.sandbox.linux import LinuxSandbox
 
 COMMAND = Path(sys.executable).parent / "toolwright"
 
-WITHOUT_A_WALL = """
-import ctypes, os, platform, struct, sys
-unshare, mount, clone = {"x86_64": (272, 165, 56), "aarch64": (97, 40, 220)}[platform.machine()]
-ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
-program = [(0x20, 0, 0, 0)]  # the number of the call
-for number, answer in ((unshare, EPERM), (mount, EPERM), (435, ENOSYS), (444, ENOSYS)):  # clone3, landlock
-    program += [(0x15, 0, 1, number), (0x06, 0, 0, answer)]
-program += [(0x15, 0, 3, clone), (0x20, 0, 0, 16), (0x45, 0, 1, 0x7E020000), (0x06, 0, 0, EPERM), (0x06, 0, 0, ALLOW)]
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in program))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-fprog = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
-assert libc.prctl(22, 2, ctypes.c_char_p(fprog), 0, 0) == 0, ctypes.get_errno()
-os.execv(sys.argv[1], sys.argv[1:])
-"""
+WITHOUT_A_WALL = Path(__file__).parent / "docs_support" / "without_a_wall.py"
 """Runs a command on a machine that gives neither namespaces nor Landlock."""
 
 
@@ -133,7 +119,7 @@ def test_without_namespaces_the_demo_does_the_task_that_needs_no_host_and_says_s
 
 def test_without_any_wall_it_stops_at_once_with_the_cure_and_makes_nothing(tmp_path):
     home = tmp_path / "demo"
-    command = [sys.executable, "-c", WITHOUT_A_WALL, sys.executable, "-m", "toolwright"]
+    command = [sys.executable, str(WITHOUT_A_WALL), sys.executable, "-m", "toolwright"]
     began = os.times()
     done = subprocess.run(
         [*command, "demo", "--home", str(home)], capture_output=True, text=True, env=environ(tmp_path), timeout=60

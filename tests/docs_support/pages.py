@@ -91,13 +91,18 @@ class Page:
         return [one for one in self.blocks if one.language == language and one.runs]
 
     @cached_property
-    def prose(self) -> str:
-        """The page without its blocks and code spans: where links are links."""
+    def prose_with_code(self) -> str:
+        """The page without its blocks."""
         lines = self.text.split("\n")
         for block in self.blocks:
             for number in range(block.line - 2, block.line + block.text.count("\n")):
                 lines[number] = ""
-        return re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", "\n".join(lines))
+        return "\n".join(lines)
+
+    @property
+    def prose(self) -> str:
+        """The page without its blocks and code spans: where links are links."""
+        return re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", self.prose_with_code)
 
     @property
     def links(self) -> list[str]:

@@ -41,12 +41,17 @@ class Played:
         """'' if it did as the page says, else what is wrong."""
         where = f"{self.block.page}:{self.line}  {self.what}\n"
         if self.exit_code not in (self.wanted_code, None):
-            return f"{where}ended with {self.exit_code}, not {self.wanted_code}\n{self.printed}{self.complaint}"
+            said = _end_of(self.printed) + _end_of(self.complaint)
+            return f"{where}ended with {self.exit_code}, not {self.wanted_code}\n{said}"
         if "Traceback" in self.complaint:
-            return where + self.complaint
+            return where + _end_of(self.complaint)
         if self.compared and (wrong := differs(self.shown, self.printed)):
             return f"{where}{wrong}`python tests/docs_support/refresh.py {self.block.page}` rewrites what is shown.\n"
         return ""
+
+
+def _end_of(text: str) -> str:
+    return "".join(line + "\n" for line in text.splitlines()[-8:])
 
 
 def has_parts(page: Page) -> bool:

@@ -10,6 +10,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from docs_support.console import commands
+from docs_support.options_table import with_tables
 from docs_support.pages import PAGES, Block, Page, page
 from docs_support.play import Played, has_parts, opened, play
 from docs_support.steady import merged
@@ -51,17 +52,19 @@ def _rewritten(text: str, new: dict[Block, list[str]]) -> str:
 
 
 def main(names: list[str]) -> int:
-    """Renew the pages of those names, or all; 1 if a block did not end as it says."""
+    """Renew the pages of those names, or all; a page with a block that did not end as it says stays as it is: 1."""
     code = 0
     for shown in [page(name) for name in names] or PAGES:
-        if not has_parts(shown):
+        text, wrong = with_tables(shown.text), []
+        if has_parts(shown):
+            with opened(shown) as here:
+                text, wrong = refreshed(shown, play(shown, here, long=True))
+        elif text == shown.text:
             continue
-        with opened(shown) as here:
-            text, wrong = refreshed(shown, play(shown, here, long=True))
         if wrong:
             print(*wrong, sep="\n", file=sys.stderr)
             code = 1
-        changed = text != shown.text
+        changed = text != shown.text and not wrong
         if changed:
             shown.path.write_text(text, "utf-8")
         print(f"{shown.name}: {'rewritten' if changed else 'as it was'}")

@@ -22,6 +22,12 @@ from toolwright.models.scripted import ScriptedServer
 from toolwright.sandbox.linux import LinuxSandbox
 
 OWN_TURNS = Path(__file__).parent / "model.yaml"
+COMMANDS = {
+    "toolwright": ["-P", "-m", "toolwright"],
+    "python": [],
+    "python3": [],
+    "without-a-wall": [str(Path(__file__).parent / "without_a_wall.py")],
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def world(place: Path) -> Iterator[World]:
 def _environment(place: Path, home: Path, base_url: str) -> dict[str, str]:
     commands = place / "bin"
     commands.mkdir()
-    for name, words in {"toolwright": ["-m", "toolwright"], "python": [], "python3": []}.items():
+    for name, words in COMMANDS.items():
         command = commands / name
         command.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, *words])} "$@"\n')
         command.chmod(0o755)

@@ -54,7 +54,7 @@ def demo(ask: bool, home: Path | None, as_json: bool, sandbox: str | None) -> No
 
 def _again(play: Stage, profile: str, as_json: bool) -> int:
     words = [str(play.home), play.base_url, profile, *(["--json"] if as_json else [])]
-    process = subprocess.Popen([sys.executable, "-m", "toolwright.demo.perform", *words])
+    process = subprocess.Popen([sys.executable, "-P", "-m", "toolwright.demo.perform", *words])
     try:
         return process.wait()
     except KeyboardInterrupt:
