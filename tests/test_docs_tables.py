@@ -9,11 +9,12 @@ from typing import get_args
 import click
 import pytest
 
+from docs_support.command_tree import all_commands, spelled
 from docs_support.pages import code, page
 from toolwright import Toolwright, errors, orchestrator, powers, settings
 from toolwright.cli import COMMANDS, cli
+from toolwright.cli.call import EXIT as _EXIT
 from toolwright.cli.run import EXIT_CODES
-from toolwright.cli.shelf import _EXIT
 from toolwright.policy import _RULE_KEYS
 from toolwright.powers import STRICT_LIMITS, Grant, Limits
 from toolwright.requests import FIXED
@@ -106,17 +107,7 @@ def test_every_subcommand_is_in_the_table(group):
     assert set(found.commands) <= words
 
 
-def leaves(command, words=()):
-    """Each command that does something, with the words that call it."""
-    context = click.Context(command)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            yield from leaves(command.get_command(context, name), (*words, name))
-    if not isinstance(command, click.Group) or command.invoke_without_command:
-        yield " ".join(words), {option for one in command.params for option in one.opts}
-
-
-OPTIONS = dict(leaves(cli))
+OPTIONS = {name: spelled(command) for name, command in all_commands().items()}
 
 
 def test_every_command_takes_json_but_those_that_the_page_names():

@@ -1,49 +1,94 @@
-"""`toolwright tools`, `show`, `search`, `call`: what stands on the shelf, and using it."""
+"""`toolwright tools` and `search`: what stands on the shelf, as a table, as lines for a pipe, or as JSON."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolwright.call import Status
-from toolwright.cli import checks
+from toolwright.cli import figures
 from toolwright.cli.live import print_json
-from toolwright.cli.look import dollars, err, out, safe, short
-from toolwright.cli.options import box_options, home_options, open_toolwright
-from toolwright.errors import UserError
+from toolwright.cli.look import err, out, safe, short
+from toolwright.cli.options import home_options, open_toolwright
+from toolwright.cli.pages import paged, pager_option
 
 if TYPE_CHECKING:
-    from toolwright.registry import ToolInfo
-    from toolwright.tool import ToolVersion
+    from rich.console import RenderableType
 
-_EXIT = {Status.OK: 0, Status.DENIED: 4, Status.NEEDS_APPROVAL: 4, Status.BAD_CALL: 2, Status.FAULT: 7}
+    from toolwright.registry import ToolInfo
+
+SORTED_BY: dict[str, Callable[[ToolInfo], Any]] = {
+    "name": lambda info: info.name,
+    "calls": lambda info: -info.calls,
+    "success": lambda info: None if not info.calls else -info.ok / info.calls,
+    "last-used": lambda info: None if info.last_used is None else -info.last_used,
+    "cost": lambda info: None if info.dollars is None else -info.dollars,
+    "created": lambda info: -info.created_at,
+}
+"""What a list can be ordered by: names from a to z, all else the most or the latest first; None stands last."""
+
+_EMPTY = "The shelf is empty. `toolwright run` or `toolwright make` fills it."
+_LEAST = 20
+"""Columns that the sentence of what a tool does has at least."""
 
 
 @click.command()
+@click.option("--sort", "key", type=click.Choice(list(SORTED_BY)), default="name", help="The most or latest first.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--origin", type=click.Choice(["agent", "person", "host"]), help="Only what these made.")
+@click.option("--retired", is_flag=True, help="Those that were taken off the shelf instead.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many before.")
+@pager_option
 @home_options
-def tools(**options: Any) -> None:
+def tools(key: str, **options: Any) -> None:
     """List the tools on the shelf."""
     with open_toolwright(options, ask=False) as tw:
-        _list(
-            tw.registry.list(),
-            options["as_json"],
-            "The shelf is empty. `toolwright run` or `toolwright make` fills it.",
-        )
+        found = _retired(tw.registry.list(every=True)) if options["retired"] else tw.registry.list()
+    kept = [info for info in found if options["origin"] in (None, info.origin)]
+    ordered = in_order(kept, key, reverse=options["reverse"])
+    start, limit = options["offset"], options["limit"]
+    shown = ordered[start : None if limit is None else start + limit]
+    if options["as_json"]:
+        print_json({"type": "tools", "tools": [as_info(info) for info in shown], "total": len(ordered)})
+    elif shown:
+        paged(*listed(shown), pager=options["pager"])
+    else:
+        err().print(_why_none(options, len(found), len(ordered)), markup=False)
+
+
+def _retired(infos: Sequence[ToolInfo]) -> list[ToolInfo]:
+    """The latest version of each name that cannot be called now."""
+    there = {info.name for info in infos if info.state == "active"}
+    return list({info.name: info for info in infos if info.name not in there}.values())
+
+
+def _why_none(options: dict[str, Any], found: int, kept: int) -> str:
+    if kept:
+        return f"There are {kept} tools; --offset {options['offset']} leaves out all of them."
+    if found:
+        return f"None of the {found} tools has the origin {options['origin']}."
+    return "No tool was taken off the shelf." if options["retired"] else _EMPTY
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="At most so many.")
+@pager_option
 @home_options
 def search(words: tuple[str, ...], limit: int, **options: Any) -> None:
-    """Find the tools that fit WORDS."""
+    """Find the tools that fit WORDS, the best first."""
     with open_toolwright(options, ask=False) as tw:
-        found = [match.info for match in tw.registry.search(" ".join(words), limit=limit)]
-        _list(found, options["as_json"], f"No tool fits {' '.join(words)!r}.")
+        found = tw.registry.search(" ".join(words), limit=limit)
+    if options["as_json"]:
+        matches = [{**as_info(match.info), "score": match.score} for match in found]
+        print_json({"type": "tools", "tools": matches, "total": len(matches)})
+    elif found:
+        paged(*listed([match.info for match in found]), pager=options["pager"])
+    else:
+        err().print(f"No tool fits {' '.join(words)!r}. `toolwright tools` lists all.", markup=False)
 
 
 def as_info(info: ToolInfo) -> dict[str, Any]:
@@ -59,135 +104,110 @@ def as_info(info: ToolInfo) -> dict[str, Any]:
         "state": info.state,
         "calls": info.calls,
         "ok": info.ok,
+        "success_rate": figures.success_rate(info),
         "last_used": info.last_used,
+        "created_at": info.created_at,
         "dollars": info.dollars,
+        "digest": info.digest,
+        "model": info.model,
+        "run_id": info.run_id,
     }
 
 
-def _list(found: list[ToolInfo], as_json: bool, empty: str) -> None:
-    if as_json:
-        print_json({"type": "tools", "tools": [as_info(info) for info in found]})
-        return
-    if not found:
-        err().print(empty, markup=False)
-        return
-    for info in found:
-        powers = ", ".join(info.powers) or "no powers"
-        out().print(f"{info.name}@{info.number}", style="bold", end="  ", markup=False)
-        out().print(f"{short(info.description)}", markup=False)
-        used = f"{info.calls} calls, {info.ok} ok" if info.calls else "not called yet"
-        out().print(f"    {safe(powers)}; {used}; {info.state}, by {info.origin}", style="dim", markup=False)
+def in_order(infos: Sequence[ToolInfo], key: str, *, reverse: bool = False) -> list[ToolInfo]:
+    """*infos* ordered by *key* of `SORTED_BY`; what has no value stands last either way."""
+    value = SORTED_BY[key]
+    by_name = sorted(infos, key=lambda info: info.name)
+    known = sorted((info for info in by_name if value(info) is not None), key=value, reverse=reverse)
+    return known + [info for info in by_name if value(info) is None]
 
 
-@click.command()
-@click.argument("name")
-@home_options
-def show(name: str, **options: Any) -> None:
-    """Show the tool NAME (or NAME@N): code, schemas, verdict, history, calls."""
-    wanted, number = _named(name)
-    with open_toolwright(options, ask=False) as tw:
-        version = tw.registry.get(wanted, number)
-        record = _record(version) | {"calls": tw.registry.stats(wanted).to_json()}
-        history = tw.registry.history(wanted)
-        record["history"] = [f"{info.name}@{info.number} {info.state}" for info in history]
-        record["dollars"] = next((info.dollars for info in history if info.number == version.number), None)
-    if options["as_json"]:
-        print_json(record)
-    else:
-        _show(version, record)
+def listed(infos: Sequence[ToolInfo]) -> list[RenderableType]:
+    """*infos* as they are printed: a table on a terminal, else one line a tool in columns."""
+    return [*_table(infos)] if out().is_terminal else [*_lines(infos)]
 
 
-def _named(text: str) -> tuple[str, int | None]:
-    """Name and number of `NAME` or `NAME@N`."""
-    name, at, number = text.partition("@")
-    if at and not (number.isascii() and number.isdigit()):
-        raise UserError(f"{text!r}: a version is a number, such as {name}@1.")
-    return name, int(number) if at else None
+def _lines(infos: Sequence[ToolInfo]) -> list[str]:
+    rows = [
+        [
+            label(info),
+            info.origin,
+            figures.counted(info.calls, "call"),
+            f"{figures.percent(figures.success_rate(info))} ok" if info.calls else "-",
+            f"used {figures.date(info.last_used)}",
+            figures.cost(info),
+            figures.powers(info),
+        ]
+        for info in infos
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), one_line(info)])
+        for row, info in zip(rows, infos, strict=True)
+    ]
 
 
-def _record(version: ToolVersion) -> dict[str, Any]:
-    candidate = version.candidate
-    return {
-        "type": "tool",
-        "name": version.name,
-        "version": version.number,
-        "description": version.spec.description,
-        "digest": version.digest,
-        "origin": version.origin,
-        "state": version.state,
-        "effect": candidate.effect,
-        "powers": candidate.grant.to_json(),
-        "packages": list(candidate.lock),
-        "input_schema": dict(version.spec.input_schema),
-        "output_schema": dict(version.spec.output_schema),
-        "examples": [example.text for example in version.spec.examples],
-        "source": candidate.source,
-        "checks": checks.as_json(version.verdict),
-        "untested": list(version.verdict.untested),
-        "run_id": version.run_id,
-        "model": version.model,
-        "requests": list(version.requests),
+def label(info: ToolInfo) -> str:
+    """`name@3`; a person's own function has no versions."""
+    return safe(info.name if info.origin == "host" else str(info))
+
+
+def one_line(info: ToolInfo) -> str:
+    """What it does, and where it stands if it cannot be called, on one line."""
+    state = "" if info.state == "active" else f" ({info.state})"
+    return f"{short(info.description, 500)}{state}"
+
+
+def _table(infos: Sequence[ToolInfo]) -> list[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    now = time.time()
+    columns: dict[str, list[str]] = {
+        "tool": [label(info) for info in infos],
+        "calls": [str(info.calls) for info in infos],
+        "ok": [figures.percent(figures.success_rate(info)) for info in infos],
+        "powers": [figures.powers(info).removeprefix("no powers") for info in infos],
+        "last used": [figures.ago(info.last_used, now) for info in infos],
+        "origin": [info.origin for info in infos],
+        "cost": [figures.cost(info).removeprefix("price ") for info in infos],
     }
+    left_out = _left_out(columns, out().width)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
+    for name in columns:
+        if name not in left_out:
+            overflow: Any = "fold" if name == "tool" else "ellipsis"
+            table.add_column(
+                name,
+                justify="right" if name in ("calls", "ok", "cost") else "left",
+                no_wrap=name != "tool",
+                overflow=overflow,
+                max_width=_WIDEST.get(name),
+                style="bold" if name == "tool" else "",
+            )
+    table.add_column("does", no_wrap=True, overflow="ellipsis", ratio=1)
+    for number, info in enumerate(infos):
+        cells = [Text(columns[name][number]) for name in columns if name not in left_out]
+        table.add_row(*cells, Text(one_line(info)))
+    if not left_out:
+        return [table]
+    return [table, Text(f"no room for {', '.join(left_out)}: a wider terminal or --json shows it", style="dim")]
 
 
-def _show(version: ToolVersion, record: dict[str, Any]) -> None:
-    from rich.syntax import Syntax
-
-    out().print(f"{version}  {safe(version.spec.description)}", style="bold", markup=False)
-    out().print(
-        f"digest {version.digest}; {version.state}; made by {version.origin} {safe(version.model)}", markup=False
-    )
-    powers = version.candidate.grant.words() + list(version.candidate.packages)
-    out().print(f"powers {safe(', '.join(powers)) or 'none'}; effect {version.candidate.effect}", markup=False)
-    out().print(f"takes  {json.dumps(record['input_schema'], ensure_ascii=False)}", markup=False)
-    out().print(f"gives  {json.dumps(record['output_schema'], ensure_ascii=False)}", markup=False)
-    out().print(Syntax(safe(version.candidate.source), "python", background_color="default"))
-    checks.table(version.verdict)
-    out().print(f"cost   {dollars(record['dollars'])} to make", markup=False)
-    out().print(f"calls  {json.dumps(record['calls'], ensure_ascii=False)}", markup=False)
-    out().print(f"history  {', '.join(record['history'])}", markup=False)
-    out().print("`uv run` of its file runs it without the sandbox: that is your own act.", style="dim", markup=False)
+_WIDEST = {"tool": 32, "powers": 30}
+_FIRST_TO_GO = ("cost", "origin", "powers", "last used")
 
 
-@click.command()
-@click.argument("name")
-@click.argument("arguments", default="{}")
-@click.option(
-    "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
-)
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/ID/).")
-@box_options
-def call(name: str, arguments: str, **options: Any) -> None:
-    """Call the tool NAME (or NAME@N) with ARGUMENTS, a JSON object (or - for standard input)."""
-    wanted, number = _named(name)
-    text = sys.stdin.read() if arguments == "-" else arguments
-    try:
-        given = json.loads(text)
-    except ValueError as error:
-        raise UserError(
-            f"The arguments {short(text, 60)!r} are not JSON: {error}. Write for example '{{\"n\": 1}}'."
-        ) from None
-    if not isinstance(given, dict):
-        raise UserError(f"The arguments {short(text, 60)!r} must be a JSON object, such as '{{\"n\": 1}}'.")
-    with open_toolwright(options) as tw:
-        outcome = tw.call(wanted, given, version=number, files=options["files"], out=options["out"])
-    if options["as_json"]:
-        usage = {"wall_s": outcome.usage.wall_s, "cpu_s": outcome.usage.cpu_s}
-        body = {
-            "status": outcome.status.value,
-            "value": outcome.value,
-            "detail": outcome.detail,
-            "reason": outcome.reason,
-            "files": [file.path for file in outcome.files],
-        }
-        print_json({"type": "outcome", **body, "output": outcome.output, "usage": usage})
-    elif outcome.ok:
-        out().print(safe(json.dumps(outcome.value, ensure_ascii=False, indent=2)), markup=False)
-        if outcome.detail:
-            err().print(safe(outcome.detail), style="yellow", markup=False)
-    else:
-        err().print(f"{outcome.status.value}: {safe(outcome.detail)}", style="yellow", markup=False)
-    if not options["as_json"]:
-        for file in outcome.files:
-            out().print(f"file {safe(file.path)}", markup=False)
-    sys.exit(_EXIT.get(outcome.status, 1))
+def _left_out(columns: dict[str, list[str]], width: int) -> list[str]:
+    """The columns that a terminal of *width* has no room for."""
+
+    def wide(name: str) -> int:
+        return min(_WIDEST.get(name, 1000), max(map(len, [name, *columns[name]]))) + 2
+
+    needed = _LEAST + sum(map(wide, columns))
+    left: list[str] = []
+    for name in _FIRST_TO_GO:
+        if needed > width:
+            left.append(name)
+            needed -= wide(name)
+    return left
