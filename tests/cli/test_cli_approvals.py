@@ -30,15 +30,17 @@ def test_a_person_is_asked_once_for_each_power_and_every_answer_does_what_it_say
             assert f"host {first.host}  (the page is there)" in screen
             assert "is tried with look_wide('a') == 5" in screen
             assert "| import urllib.request" in screen
-            assert "remark 22" in screen
-            assert "remark 23" not in screen, "the first thirty lines"
-            assert "9 more lines; v shows them" in screen
+            assert "remark 16" in screen
+            assert "remark 17" not in screen, "as many lines as the window has room for beside the choices"
+            assert "15 more lines; v shows them" in screen
             assert "price unknown" in screen
             assert first.hits == 0, "nothing of it runs before the answer"
             terminal.send("what?\n")
             terminal.wait_for("'what?' is not one of y, a, v, n")
             terminal.send("v\n")
             terminal.wait_for("return 0")
+            terminal.send("q")
+            terminal.wait_for("Enter is no")
             terminal.send("y\n")
             terminal.wait_for("attempt 2 of 3")
             screen = terminal.wait_for("Enter is no")

@@ -2,54 +2,81 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import termios
+import asyncio
+import textwrap
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from toolwright.cli.look import dollars, safe
+from toolwright.cli.look import cut, dollars, rest, safe, short
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
 
-_FIRST_LINES = 30
-_CHOICES = "[y] yes   [a] yes, and always for this host   [v] all the code   [n] no, with a reason   Enter is no"
+if TYPE_CHECKING:
+    from toolwright.cli.choosing import Choice
+
+_MOST_LINES = 30
+"""Lines of code under the question, where the screen has room for them."""
+_BELOW = 8
+"""Rows for the choices, and the line where the answer is typed."""
+_LONGEST_WORDS = 240
+"""Columns of what a model says; a power itself is always shown in full."""
+
+Line = tuple[str, str]
+"""Text and style."""
 
 
-def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnswer:
-    """Show *request* on *console* and read the answer from standard input; end of input is no."""
-    _forget_what_was_typed()
-    _show(request, console)
+def at_terminal(console: Console) -> Callable[[ApprovalRequest], Awaitable[ApprovalAnswer]]:
+    """Who asks the person in front of *console*; questions that come at the same time are asked one by one."""
+    one_by_one = asyncio.Lock()
+
+    async def ask(request: ApprovalRequest) -> ApprovalAnswer:
+        async with one_by_one:
+            return await ask_person(request, console)
+
+    return ask
+
+
+async def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnswer:
+    """Show *request* on *console* and let a person choose at the keyboard; end of input is no.
+
+    Ctrl-C stops whatever asked, as it does anywhere else. Cancelling this takes the question away.
+    """
+    from toolwright.cli.choosing import choose, forget_what_was_typed, line_of_text, read_through
+
+    rest()
+    forget_what_was_typed()
+    for text, style in _question(request, console.width, console.height):
+        console.print(Text(text, style=style), soft_wrap=True)
+    note = ""
     while True:
-        said = _read("> ", console).lower()
-        if said == "y":
-            return ApprovalAnswer(True, "once")
-        if said == "a" and _may_stand(request):
-            return ApprovalAnswer(True, "host")
-        if said == "a":
-            console.print("Only hosts can be allowed for always, and never for a tool that sends, writes or deletes.")
-        elif said == "v":
-            console.print(Text(safe(request.source)), soft_wrap=True)
-        elif said == "n":
-            return ApprovalAnswer(False, reason=_read("Why not? The model gets to read it: ", console))
-        elif not said:
-            return ApprovalAnswer(False, reason="The person said no.")
+        said = await choose(_choices(), note)
+        if said == "v":
+            await read_through(safe(request.source), f"{request.question.name}: the code that asks")
+            note = ""
+        elif said == "a" and not _may_stand(request):
+            note = "Only hosts, and never for a tool that sends, writes or deletes."
         else:
-            console.print(Text(f"{safe(said)!r} is not one of y, a, v, n."))
+            break
+    if said == "n":
+        reason = await line_of_text("Why not? The model gets to read it: ")
+        return ApprovalAnswer(False, reason=safe(reason.strip()))
+    if said in ("y", "a"):
+        return ApprovalAnswer(True, "host" if said == "a" else "once")
+    return ApprovalAnswer(False, reason="The person said no.")
 
 
-def _forget_what_was_typed() -> None:
-    # Keys that were pressed before the question was there do not answer it.
-    with contextlib.suppress(termios.error, OSError, ValueError):
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+def _choices() -> list[Choice]:
+    from toolwright.cli.choosing import Choice
 
-
-def _read(prompt: str, console: Console) -> str:
-    console.print(prompt, end="")
-    console.file.flush()
-    # Not through sys.stdin: a thread that waits in there would hold its lock when Ctrl-C ends the interpreter.
-    return os.read(sys.stdin.fileno(), 4096).decode("utf-8", "replace").strip()
+    return [
+        Choice("y", "yes"),
+        Choice("a", "yes, and always for this host"),
+        Choice("v", "all the code"),
+        Choice("n", "no, with a reason"),
+        Choice("", "no: Enter is no"),
+    ]
 
 
 def _may_stand(request: ApprovalRequest) -> bool:
@@ -57,25 +84,35 @@ def _may_stand(request: ApprovalRequest) -> bool:
     return request.question.effect != "writes" and bool(asked) and all(one.startswith("host ") for one in asked)
 
 
-def _show(request: ApprovalRequest, console: Console) -> None:
+def _question(request: ApprovalRequest, columns: int, rows: int) -> list[Line]:
+    """The question as lines that fit *columns*, with as much code as leaves room for the choices in *rows*."""
+    head = list(_head(request, columns))
+    code = request.source.splitlines()
+    room = max(3, min(_MOST_LINES, rows - len(head) - _BELOW))
+    shown = code if len(code) <= room else code[: room - 1]
+    lines = [(cut(f"  | {safe(line.expandtabs(4))}", columns), "cyan") for line in shown]
+    if len(shown) < len(code):
+        lines.append((f"  | … {len(code) - len(shown)} more lines; v shows them", "dim"))
+    return head + lines
+
+
+def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     question = request.question
-    console.print()
-    console.print(Text(f"{question.name} asks for powers that nobody has allowed yet", style="bold yellow"))
-    console.print(Text(f"  does     {safe(question.description)}"), soft_wrap=True)
+    yield "", ""
+    yield from _folded(f"{question.name} asks for powers that nobody has allowed yet", "bold yellow", columns)
+    yield from _folded(f"  does     {short(question.description, _LONGEST_WORDS)}", "", columns)
     for power in question.words():
         why = request.reasons.get(power) or request.reasons.get(power.split(" ", 1)[1], "no reason was given")
-        console.print(Text(f"  {safe(power)}  ({safe(why)})", style="yellow"), soft_wrap=True)
-    console.print(Text(f"  effect   {question.effect}"))
+        yield from _folded(f"  {safe(' '.join(power.split()))}  ({short(why, _LONGEST_WORDS)})", "yellow", columns)
+    yield f"  effect   {question.effect}", ""
     if question.effect == "writes":
-        console.print(
-            Text("  It changes something outside: nothing of it runs before its first real call.", style="yellow")
-        )
+        said = "  It changes something outside: nothing of it runs before its first real call."
+        yield from _folded(said, "yellow", columns)
     for example in request.examples:
-        console.print(Text(f"  is tried with {safe(example)}"), soft_wrap=True)
-    console.print(Text(f"  cost to write it so far {dollars(request.dollars)}", style="dim"))
-    lines = request.source.splitlines()
-    for line in lines[:_FIRST_LINES]:
-        console.print(Text(f"  | {safe(line)}", style="cyan"), soft_wrap=True)
-    if len(lines) > _FIRST_LINES:
-        console.print(Text(f"  | … {len(lines) - _FIRST_LINES} more lines; v shows them", style="dim"))
-    console.print(Text(_CHOICES, style="bold"))
+        yield from _folded(f"  is tried with {short(example, _LONGEST_WORDS)}", "", columns)
+    yield f"  cost to write it so far {dollars(request.dollars)}", "dim"
+
+
+def _folded(line: str, style: str, columns: int) -> Iterator[Line]:
+    for part in textwrap.wrap(line, max(20, columns), subsequent_indent=" " * 11, break_on_hyphens=False):
+        yield part, style

@@ -1,78 +1,111 @@
-"""A sink that prints a run as it happens: an Event in, a line on a console out."""
+"""A sink that prints a run as it happens: an Event in, lines on a console out."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from toolwright.cli.checks import event_line
-from toolwright.cli.look import dollars, duration, err, safe, short
+from toolwright.cli.look import dollars, duration, err, safe, short, waiting
+from toolwright.cli.waiting import Waiting
 from toolwright.trace import Event, Sink
 
 Line = tuple[str, str]
 """Text and style."""
+Data = Mapping[str, Any]
+
+_LONGEST = 100
+"""Columns for the part of a line that varies, where no terminal says how wide it is."""
+_LEAST = 12
 
 
-def _started(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"model  {data.get('model', '')}  ({data.get('why', '')})", "dim")]
+class _Page:
+    """How wide lines may be: as wide as the terminal, or as long as they like where there is none."""
+
+    def __init__(self, columns: int | None) -> None:
+        self._columns = columns
+
+    def one(self, head: str, text: str, tail: str = "") -> str:
+        """One line: *head*, as much of *text* as fits beside it, and *tail*."""
+        room = _LONGEST if self._columns is None else max(_LEAST, self._columns - len(head) - len(tail))
+        return f"{head}{short(text, room)}{tail}"
+
+    def full(self, text: str, style: str, indent: int = 7) -> Iterator[Line]:
+        """All of *text*, folded where a terminal would break words."""
+        for line in safe(text).split("\n"):
+            if self._columns is None or len(line) <= self._columns:
+                yield line, style
+                continue
+            below = " " * indent
+            for part in textwrap.wrap(line, max(20, self._columns), subsequent_indent=below, break_on_hyphens=False):
+                yield part, style
 
 
-def _requested(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"asks for a tool  {data['name']}", "bold"), (f"  {short(data.get('description', ''))}", "dim")]
+def _started(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"model  {data.get('model', '')}  ({data.get('why', '')})", "dim")
 
 
-def _attempt(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"  attempt {data['attempt']} of {data['of']}", "")]
+def _requested(data: Data, page: _Page) -> Iterator[Line]:
+    yield page.one("asks for a tool  ", data["name"]), "bold"
+    yield page.one("  ", data.get("description", "")), "dim"
 
 
-def _check(data: Mapping[str, Any]) -> list[Line]:
+def _attempt(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"  attempt {data['attempt']} of {data['of']}", "")
+
+
+def _check(data: Data, page: _Page) -> Iterator[Line]:
     text, style = event_line(data)
-    return [(f"    {text}", style)]
+    return page.full(f"    {text}", style, 6)
 
 
-def _made(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"made   {data['name']}@{data['version']}  ({dollars(data.get('dollars'))})", "bold green")]
+def _made(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"made   {data['name']}@{data['version']}  ({dollars(data.get('dollars'))})", "bold green")
 
 
-def _refused(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"no tool  {data['name']}: {short(data.get('reason', ''), 300)}", "yellow")]
+def _refused(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"no tool  {data['name']}: {short(data.get('reason', ''), 300)}", "yellow")
 
 
-def _reused(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"reuses {data['name']}@{data['version']}", "cyan")]
+def _reused(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"reuses {data['name']}@{data['version']}", "cyan")
 
 
-def _called(data: Mapping[str, Any]) -> list[Line]:
+def _called(data: Data, page: _Page) -> Iterator[Line]:
     arguments = json.dumps(data.get("arguments", {}), ensure_ascii=False)
-    return [(f"call   {data['name']} {short(arguments)}", "")]
+    yield page.one(f"call   {data['name']} ", arguments), ""
 
 
-def _outcome(data: Mapping[str, Any]) -> list[Line]:
-    good = data["status"] == "ok"
-    what = json.dumps(data.get("value"), ensure_ascii=False) if good else f"{data['status']}: {data.get('detail', '')}"
-    style = "" if good else "yellow"
-    return [(f"  =    {short(what)}  ({duration(data.get('wall_s', 0.0))})", style)]
+def _outcome(data: Data, page: _Page) -> Iterator[Line]:
+    took = f"  ({duration(data.get('wall_s', 0.0))})"
+    if data["status"] == "ok":
+        yield page.one("  =    ", json.dumps(data.get("value"), ensure_ascii=False), took), ""
+    else:
+        yield page.one("  =    ", f"{data['status']}: {data.get('detail', '')}", took), "yellow"
 
 
-def _answered(data: Mapping[str, Any]) -> list[Line]:
+def _answered(data: Data, page: _Page) -> Iterator[Line]:
     word = "yes" if data.get("yes") else f"no {data.get('reason', '')}".rstrip()
-    return [(f"  {data.get('who', 'person')} said {word}", "green" if data.get("yes") else "yellow")]
+    style = "green" if data.get("yes") else "yellow"
+    return page.full(f"  {data.get('who', 'person')} said {word}", style, 4)
 
 
-def _asked(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"  {data['name']} asks for {', '.join(data.get('powers', []))}", "yellow")]
+def _asked(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"  {data['name']} asks for {', '.join(data.get('powers', []))}", "yellow", 4)
 
 
-def _warning(data: Mapping[str, Any]) -> list[Line]:
-    return [(f"note   {short(data.get('text', ''), 300)}", "yellow")]
+def _warning(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"note   {short(data.get('text', ''), 300)}", "yellow")
 
 
-_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[Line]]] = {
+_LINES: Mapping[str, Callable[[Data, _Page], Iterator[Line]]] = {
     "run-started": _started,
     "tool-requested": _requested,
     "attempt": _attempt,
@@ -87,18 +120,42 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], list[Line]]] = {
     "warning": _warning,
 }
 
+_MODEL_ANSWERS = "the model answers"
+_GOES_ON: Mapping[str, str] = {
+    "run-started": _MODEL_ANSWERS,
+    "tool-requested": "{name} is prepared",
+    "attempt": "the model writes {name}",
+    "check": "{name} is checked",
+    "tool-made": _MODEL_ANSWERS,
+    "tool-refused": _MODEL_ANSWERS,
+    "tool-called": "{name} runs",
+    "outcome": _MODEL_ANSWERS,
+    "approval-asked": "",
+    "approval-answered": "it goes on",
+    "result": "",
+}
+"""What takes its time after an event; empty: nothing does. Other events change nothing."""
+
 
 class Live:
-    """Prints a line a step on *console*. The final answer is not its business: that goes to standard output."""
+    """Prints a line a step on *console*. The final answer is not its business: that goes to standard output.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    With *line*, what takes longer than a second is said there until the next event comes.
+    """
+
+    def __init__(self, console: Console, line: Waiting | None = None) -> None:
+        self._console, self._line = console, line
 
     def emit(self, event: Event) -> None:
         """Print what *event* says, if it says something to a person."""
         if event.kind in _LINES:
-            for text, style in _LINES[event.kind](event.data):
-                self._console.print(Text(safe(text), style=style), soft_wrap=True)
+            page = _Page(self._console.width if self._console.is_terminal else None)
+            with suppress(OSError):  # the terminal may be gone; what happens has to go on all the same
+                for text, style in _LINES[event.kind](event.data, page):
+                    self._console.print(Text(safe(text), style=style), soft_wrap=True)
+        if self._line is not None and event.kind in _GOES_ON:
+            what = _GOES_ON[event.kind].format(name=short(str(event.data.get("name", "")), 40))
+            self._line.on(what) if what else self._line.off()
 
 
 class JsonLines:
@@ -114,7 +171,7 @@ def progress(as_json: bool) -> Sink | None:
     """Who listens while something is done: a script, a person at a terminal, or nobody."""
     if as_json:
         return JsonLines()
-    return Live(err()) if sys.stderr.isatty() else None
+    return Live(err(), waiting()) if sys.stderr.isatty() else None
 
 
 def print_json(value: Mapping[str, Any]) -> None:

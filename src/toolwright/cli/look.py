@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from toolwright.cli.waiting import Waiting
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -19,9 +21,19 @@ def safe(text: str) -> str:
 
 
 def short(text: str, width: int = 100) -> str:
-    """The first line of *text*, harmless and cut at *width* characters."""
-    line = safe(" ".join(text.split()))
-    return line if len(line) <= width else line[: width - 1] + "…"
+    """*text* on one line, harmless and cut at *width* columns (a wide character has two)."""
+    return cut(safe(" ".join(text.split())), width)
+
+
+def cut(line: str, width: int) -> str:
+    """*line*, at most *width* columns of it; a … says that there is more."""
+    if line.isascii():  # without Rich's tables
+        return line if len(line) <= width else line[: max(0, width - 1)] + "…"
+    from rich.cells import cell_len, chop_cells
+
+    if cell_len(line) <= width:
+        return line
+    return next(iter(chop_cells(line, max(1, width - 1))), "") + "…"
 
 
 @cache
@@ -36,11 +48,35 @@ def err() -> Console:
     return _console(sys.stderr)
 
 
+@cache
+def waiting() -> Waiting | None:
+    """The line that says what takes long; None where no person sees it."""
+    if not sys.stderr.isatty() or err().is_dumb_terminal:
+        return None
+    from toolwright.cli.waiting import Waiting
+
+    return Waiting(sys.stderr)
+
+
+def rest() -> None:
+    """Nothing takes long any more, or somebody else has the terminal: clear that line."""
+    if waiting.cache_info().currsize and (line := waiting()) is not None:
+        line.off()
+
+
 def _console(file: Any) -> Console:
     from rich.console import Console
 
+    class Door(Console):
+        """Clears the waiting line before it prints."""
+
+        def print(self, *objects: Any, **how: Any) -> None:
+            if file.isatty() and (line := waiting()) is not None:
+                line.aside()
+            super().print(*objects, **how)
+
     # Not Rich's emoji: `:dog:` in an answer stays what the model wrote.
-    return Console(file=file, highlight=False, emoji=False, soft_wrap=not file.isatty())
+    return Door(file=file, highlight=False, emoji=False, soft_wrap=not file.isatty())
 
 
 def on_terminal() -> bool:

@@ -95,6 +95,13 @@ def function_options(command: Command) -> Command:
     return box_options(command)
 
 
+def edit_options(command: Command) -> Command:
+    """What can be said of the new text of a tool that is there: `function_options` without its name."""
+    for option in reversed(_FUNCTION[1:]):
+        command = option(command)
+    return command
+
+
 def about(options: dict[str, Any]) -> dict[str, Any]:
     """What `function_options` said, as keywords of `validate` and `import_file`."""
     words = ("description", "input_params", "return_type", "hosts", "packages", "secrets", "reads", "writes")
@@ -126,6 +133,6 @@ def terminal_approval() -> Callable[[Any], Any] | None:
 
     if not on_terminal():
         return None
-    from toolwright.cli.approve import ask_person
+    from toolwright.cli.approve import at_terminal
 
-    return lambda request: ask_person(request, err())
+    return at_terminal(err())
