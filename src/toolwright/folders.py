@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from toolwright.forge import Forged
 from toolwright.manifests import Folder, Listed, Unusable, read_folder
 from toolwright.powers import Grant
 from toolwright.registry import Registry
-from toolwright.schema import LARGEST_SOURCE
+from toolwright.schema import LARGEST_SOURCE, signature_of
 from toolwright.screen import screen
 from toolwright.stopping import in_thread
 from toolwright.tool import Candidate, ToolVersion, Verdict
@@ -143,8 +143,19 @@ def _result(one: Listed, made: Forged) -> Taken | Left:
         return Left(one.name, one.file, reason, made.reason, verdict)
     if not made.won and made.version.digest != made.verdicts[-1].candidate.digest:
         return _name_taken(one, made.version)
-    notes = (note for check in made.version.verdict.checks if check.name == "shape" for note in check.notes)
-    return Taken(one.name, one.file, str(made.version), made.won, tuple(notes))
+    return Taken(one.name, one.file, str(made.version), made.won, tuple(_to_add(one)))
+
+
+def _to_add(one: Listed) -> Iterator[str]:
+    """What the function leaves open, and what to write."""
+    signature = signature_of(one.source, one.name)
+    for missing in signature.unannotated:
+        if missing == "return" and "return_type" not in one.said:
+            yield "the answer has no type, so any is taken; write for example -> str"
+        elif missing != "return" and "input_params" not in one.said:
+            yield f"{missing!r} has no type, so any value is taken; write for example {missing}: str"
+    if not signature.docstring.strip() and "description" not in one.said:
+        yield "it has no docstring and the manifest no description; say in a sentence what it does"
 
 
 def _name_taken(one: Listed, holder: ToolVersion) -> Left:

@@ -83,7 +83,7 @@ def _complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [CompletionItem(one) for one in choices if one.startswith(incomplete)]
 
 
-@click.command(cls=CallCommand, add_help_option=False, options_metavar="[OPTIONS]")
+@click.command(cls=CallCommand, add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("name", required=False, shell_complete=complete_tool)
 @click.argument("words", nargs=-1, metavar="[JSON] [FLAGS OF THE TOOL]", shell_complete=_complete_word)
 @click.option("-h", "--help", "helps", is_flag=True, help="Show this; with NAME, the flags of that tool.")

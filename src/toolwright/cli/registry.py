@@ -11,6 +11,7 @@ import click
 from toolwright.cli.live import print_json
 from toolwright.cli.look import out, safe
 from toolwright.cli.make import report
+from toolwright.cli.naming import complete_retired, name_argument, near_misses
 from toolwright.cli.options import about, box_options, function_options, home_options, open_toolwright
 
 
@@ -27,17 +28,17 @@ def _say(as_json: bool, text: str, **fields: Any) -> None:
 
 
 @registry.command()
-@click.argument("name")
+@name_argument
 @home_options
 def retire(name: str, **options: Any) -> None:
     """Take the tool NAME off the shelf; its versions and history stay."""
-    with open_toolwright(options, ask=False) as tw:
-        tw.registry.retire(name)
+    with open_toolwright(options, ask=False) as tw, near_misses(tw, name):
+        tw.retire(name)
     _say(options["as_json"], f"retired {name}; `toolwright registry restore {name}` brings it back", retired=name)
 
 
 @registry.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_retired)
 @click.argument("number", type=click.IntRange(1), required=False)
 @home_options
 def restore(name: str, number: int | None, **options: Any) -> None:
@@ -58,11 +59,11 @@ def import_(file: Path, **options: Any) -> None:
 
 
 @registry.command()
-@click.argument("name")
+@name_argument
 @box_options
 def adopt(name: str, **options: Any) -> None:
     """Validate the edited file of the tool NAME; if it passes it becomes its next version."""
-    with open_toolwright(options) as tw:
+    with open_toolwright(options) as tw, near_misses(tw, name):
         made = tw.adopt(name)
     sys.exit(report(made, options["as_json"]))
 

@@ -216,12 +216,12 @@ def _made(record: dict[str, Any]) -> Iterator[str]:
 
 
 def calls_in_words(calls: dict[str, Any]) -> str:
-    """`12 calls count: 11 ok, 1 raised (92%); not counted: 2 bad-call; 12 ms each; last 2026-03-01 14:05`."""
+    """`12 calls (92% ok): 11 ok, 1 raised; not counted: 2 bad-call; 12 ms each; last 2026-03-01 14:05`."""
     by_status = calls.get("by_status", {})
     if not by_status:
         return "not called yet"
-    said = [f"{figures.counted(calls['calls'], 'call')}, {figures.percent(calls['success_rate'])} ok"]
-    said.append(figures.endings(by_status, _COUNTING))
+    how = figures.endings(by_status, _COUNTING)
+    said = [f"{figures.counted(calls['calls'], 'call')} ({figures.percent(calls['success_rate'])} ok): {how}"]
     if calls["mean_wall_s"] is not None:
         said.append(f"{duration(calls['mean_wall_s'])} each")
     return "; ".join([*said, f"last {figures.date(calls['last_used'])}"])
