@@ -55,6 +55,14 @@ def test_what_is_said_is_not_masked(shown, printed):
     assert differs([shown], printed)
 
 
+def test_columns_are_as_wide_as_what_varies_in_them():
+    table = ["tool   last used  does", "a@1    just now   this", "b@1    never      that"]
+    wider = "tool   last used     does\na@1    1 minute ago  this\nb@1    never         that\n"
+    assert not differs(table, wider)
+    assert merged(table, wider) == wider.splitlines()[:1] + table[1:2] + wider.splitlines()[2:]
+    assert differs(["a    b"], "a  b")
+
+
 def test_what_says_the_same_stays_as_it_is_shown():
     assert merged(["a  3 ms", "b  4 ms"], "a  7 ms\nc  4 ms\n") == ["a  3 ms", "c  4 ms"]
     assert merged(["a … d"], "a b c d") == ["a … d"]
