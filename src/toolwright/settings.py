@@ -44,6 +44,8 @@ class Settings:
     max_steps: int = 15
     run_wall_s: float = 900.0
     stream: bool = False
+    context_tokens: int | None = None
+    local_servers: str = "auto"
     sandbox: Literal["auto", "full", "landlock"] = "auto"
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
@@ -126,6 +128,8 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "max_steps": _at_least_one,
     "run_wall_s": _seconds,
     "stream": _flag,
+    "context_tokens": _at_least_one,
+    "local_servers": _text,
     "sandbox": _choice("auto", "full", "landlock"),
     "policy": _text,
     "limits.profile": _choice("default", "strict"),

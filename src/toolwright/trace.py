@@ -30,6 +30,7 @@ EventKind = Literal[
     "approval-answered",  # name, yes, who, reason
     "cost",  # tokens_in, tokens_out, dollars (null: unknown), role
     "warning",  # text
+    "waiting",  # name, server, text, done, seconds: a model at home is being loaded; with `done` it is over
     "result",  # status, output, made, reused, files, cost, run_id
 ]
 

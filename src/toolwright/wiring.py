@@ -153,7 +153,13 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
 
 def _by_role(settings: Settings) -> dict[str, ModelSettings]:
     def of(role: RoleModel) -> ModelSettings:
-        return ModelSettings(role.model, role.base_url, stream=settings.stream)
+        return ModelSettings(
+            role.model,
+            role.base_url,
+            stream=settings.stream,
+            context_tokens=settings.context_tokens,
+            local_servers=settings.local_servers,
+        )
 
     found = {"orchestrator": of(settings.orchestrator)}
     for name, own in (("generator", settings.generator), ("examiner", settings.examiner)):

@@ -129,10 +129,11 @@ def _anywhere(server):
     target = ("127.0.0.1", int(server.base_url.split(":")[2].split("/")[0]))
 
     def carry():
-        near, _ = forward.accept()
-        far = socket.create_connection(target)
-        threading.Thread(target=_copy, args=(near, far), daemon=True).start()
-        _copy(far, near)
+        while True:
+            near, _ = forward.accept()
+            far = socket.create_connection(target)
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=_copy, args=pair, daemon=True).start()
 
     threading.Thread(target=carry, daemon=True).start()
     return f"http://127.0.0.2:{forward.getsockname()[1]}/v1"
@@ -142,6 +143,7 @@ def _copy(source, target):
     try:
         while data := source.recv(65536):
             target.sendall(data)
+        target.shutdown(1)  # what comes to an end here comes to an end there
     except OSError:
         pass
 

@@ -22,6 +22,7 @@ TURNS = [
     {
         "when": {"role": "generator"},
         "text": "Here:\n```python\nx = {{ step }}\n```\ntrailing \n",
+        "finish": "length",
         "times": 1,
         "plain": True,
     },
@@ -31,7 +32,7 @@ TURNS = [
         "text": "well",
         "calls": [{"name": "add", "arguments": '{"a":1, "b":2}'}],
     },
-    {"when": {"role": "orchestrator", "step": 1}, "text": "3", "finish": "length"},
+    {"when": {"role": "orchestrator", "step": 1}, "text": "3"},
 ]
 
 

@@ -1,4 +1,4 @@
-"""Addresses of endpoints: which of them are this very machine, and how one is written."""
+"""Addresses of endpoints: which of them are this very machine or one beside it, and how one is written."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_at_home(url: str) -> bool:
+    """Whether *url* leads to this machine or one beside it: loopback, a private address, or a name without a domain."""
+    name = (urlsplit(url).hostname or "").lower()
+    if is_loopback(url) or name.endswith((".local", ".lan", ".home.arpa", ".internal")):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_private
+    except ValueError:
+        return bool(name) and "." not in name
 
 
 def checked_url(url: str) -> str:

@@ -17,6 +17,8 @@ class AnswerShape:
     description: str
     schema: Mapping[str, Any]
     """JSON Schema of an object."""
+    in_words: str = ""
+    """How to give it in plain text, for a model without tool calls; empty: as one block of JSON of that schema."""
 
 
 @dataclass(frozen=True, slots=True)

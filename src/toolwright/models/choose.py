@@ -1,22 +1,18 @@
-"""Settings in, the model to take out, with the sentence why: as said, else by key, else a local Ollama, else advice."""
+"""Settings in, the model to take out, with the sentence why: as said, else by key, else one at home, else advice."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from toolwright.errors import UserError
-from toolwright.models.address import checked_url, is_loopback
-from toolwright.models.table import OLLAMA_ADDRESS, PROVIDERS, ProviderRow, row_of
+from toolwright.models import local
+from toolwright.models.address import checked_url
+from toolwright.models.table import PROVIDERS, ProviderRow, row_of
 from toolwright.models.values import ModelChoice, ModelSettings
 from toolwright.trace import Role
-
-PROBE_S = 0.3
-"""How long a local Ollama may take to say that it is there; an address that somebody set gets ten times that."""
 
 
 def settings_for(role: Role, by_role: Mapping[str, ModelSettings]) -> ModelSettings:
@@ -37,15 +33,14 @@ def settings_for(role: Role, by_role: Mapping[str, ModelSettings]) -> ModelSetti
 
 
 def choose(settings: ModelSettings, environ: Mapping[str, str] | None = None) -> ModelChoice:
-    """The model to take. Asks the network only on loopback, or where the person named an address."""
+    """The model to take. Asks the network only at home (loopback, private addresses), or where an address was named."""
     env = os.environ if environ is None else environ
     base_url = checked_url(settings.base_url) if settings.base_url else None
     if settings.model:
-        return _said(settings.model, base_url, env)
+        return local.met(_said(settings.model, base_url, env))
     if base_url is not None:
-        return _listed(base_url)
-    by_key = _by_key(env)
-    return by_key or _ollama(env) or _none()
+        return local.listed(base_url)
+    return _by_key(env) or local.found(settings, env) or _none()
 
 
 def _said(model: str, base_url: str | None, env: Mapping[str, str]) -> ModelChoice:
@@ -72,14 +67,7 @@ def _usual_address(provider: str, env: Mapping[str, str]) -> str | None:
     """The address that a provider's own variable sets; for those that are spoken to in chat completions."""
     if provider in ("openai", "openai-chat") and env.get("OPENAI_BASE_URL"):
         return checked_url(env["OPENAI_BASE_URL"])
-    return _ollama_address(env) + "/v1" if provider == "ollama" else None
-
-
-def _listed(base_url: str) -> ModelChoice:
-    names = _names(f"{base_url}/models", "data", "id", PROBE_S * 10)
-    if not names:
-        raise UserError(f"{base_url} does not say which models it has; name one with --model NAME.")
-    return ModelChoice("openai", names[0], base_url, f"it is the first model that {base_url} lists")
+    return local.ollama_address(env) + "/v1" if provider == "ollama" else None
 
 
 def _by_key(env: Mapping[str, str]) -> ModelChoice | None:
@@ -93,53 +81,14 @@ def _by_key(env: Mapping[str, str]) -> ModelChoice | None:
     return None
 
 
-def _ollama_address(env: Mapping[str, str]) -> str:
-    address = env.get("OLLAMA_BASE_URL") or env.get("OLLAMA_HOST") or OLLAMA_ADDRESS
-    if "://" not in address:
-        address = f"http://{address}"
-    # A server listens on every address, a client calls one.
-    address = checked_url(address).replace("//0.0.0.0", "//127.0.0.1").removesuffix("/v1")
-    return address if address.count(":") > 1 else f"{address}:11434"
-
-
-def _ollama(env: Mapping[str, str]) -> ModelChoice | None:
-    address = _ollama_address(env)
-    was_set = bool(env.get("OLLAMA_BASE_URL") or env.get("OLLAMA_HOST"))
-    if not was_set and not is_loopback(address):
-        return None
-    wait = PROBE_S * 10 if was_set else PROBE_S
-    names = _names(f"{address}/api/tags", "models", "name", wait) or _names(f"{address}/v1/models", "data", "id", wait)
-    names = [name for name in names if "embed" not in name]
-    if not names:
-        return None
-    return ModelChoice("ollama", names[0], f"{address}/v1", f"no key is set, and an Ollama answers at {address}")
-
-
-def _names(url: str, list_key: str, name_key: str, wait_s: float) -> list[str]:
-    """The names in a list of models, or nothing when nobody answers there in time."""
-    import urllib.request
-
-    proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
-    headers = {}
-    if list_key == "data" and os.environ.get("OPENAI_API_KEY"):
-        headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
-    try:
-        request = urllib.request.Request(url, headers=headers)
-        with urllib.request.build_opener(proxies).open(request, timeout=wait_s) as answer:
-            listed: Any = json.loads(answer.read(1 << 20))
-        return [str(one[name_key]) for one in listed[list_key]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
 def _none() -> ModelChoice:
     keys = ", ".join(row.variables[0] for row in PROVIDERS)
     raise UserError(
-        "No model: none was named, no key is set, and no local Ollama answers. Ways to go on:\n"
+        "No model: none was named, no key is set, and no model server answers on this machine. Ways to go on:\n"
         f"  set a provider's key: {keys}\n"
         "  name a model: --model provider:name\n"
         "  use a server of your own that speaks chat completions: --base-url http://127.0.0.1:8000/v1 --model NAME\n"
-        "  start a local model: ollama pull qwen3 && ollama serve\n"
+        "  run a model at home (Ollama, LM Studio, llama.cpp or vLLM), such as: ollama serve, then ollama pull qwen3\n"
         "  see it work without any of these: toolwright demo"
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from toolwright.models.asking import AnswerShape, Reply
 from toolwright.models.choose import choose, settings_for
 from toolwright.models.values import Journal, Ledger, ModelChoice, ModelSettings
+from toolwright.models.window import ASSUMED, Window, hosted_window
 from toolwright.trace import Cost, Event, Place, Role
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import Model, ModelRequestParameters
 
+    from toolwright.models.loading import AtHome
+    from toolwright.models.plain import Speech
     from toolwright.models.record import Recorder
     from toolwright.models.underway import Asking, OnText
 
 
 RUNS_KEPT = 100
+_LEAST_ANSWER = 512
+"""Tokens that an answer may have, however small the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,9 @@ class Models:
         self._emit = emit or (lambda event: None)
         self._record_path = record
         self._recorder: Recorder | None = None
-        self._choices: dict[Role, ModelChoice] = {}
+        self._choices: dict[ModelSettings, ModelChoice] = {}
+        self._speeches: dict[ModelChoice, Speech] = {}
+        self._homes: dict[ModelChoice, AtHome] = {}
         self._chains: dict[Role, Model] = {}
         self._clients: list[httpx2.AsyncClient] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,9 +66,36 @@ class Models:
 
     def choice(self, role: Role = "orchestrator") -> ModelChoice:
         """The model that *role* takes and why; chosen once. UserError names every way to go on when there is none."""
-        if role not in self._choices:
-            self._choices[role] = choose(settings_for(role, self._settings))
-        return self._choices[role]
+        own = settings_for(role, self._settings)
+        if own not in self._choices:
+            self._choices[own] = choose(own)
+        return self._choices[own]
+
+    def window(self, role: Role = "orchestrator") -> Window:
+        """How much *role*'s model can hold at once, and who says so; a server at home knows it once it is loaded.
+
+        The setting `context_tokens`, else what the server reports, else the price list, else 128,000, assumed.
+        """
+        own, choice = settings_for(role, self._settings), self.choice(role)
+        if own.context_tokens is not None:
+            return Window(own.context_tokens, "the setting context_tokens")
+        known = self._homes[choice].window if choice in self._homes else choice.window
+        if known is None and not choice.server:
+            known = hosted_window(choice.provider, choice.name, choice.base_url)
+        return known or Window(ASSUMED, "assumed")
+
+    def take(self, name: str) -> ModelChoice:
+        """Take the model *name* from now on, for each role without one of its own; UserError leaves all as it was.
+
+        A bare name, and one of the same provider, is asked for where the model before it was.
+        """
+        now = self.choice("orchestrator")
+        here = replace(self._settings.get("orchestrator", ModelSettings()), model=str(now), base_url=now.base_url)
+        said = settings_for("generator", {"orchestrator": here, "generator": replace(here, model=name, base_url=None)})
+        choice = choose(said)
+        self._settings["orchestrator"] = said
+        self._chains.clear()
+        return choice
 
     def kept(self) -> dict[str, dict[str, str | None]]:
         """Which model each role takes, as JSON: what a resume needs. Never a key."""
@@ -83,6 +117,7 @@ class Models:
 
         While streaming, *on_text* hears each piece of text; without one, pieces are emitted as `text-delta`.
         """
+        from toolwright.models.again import AskedAgain
         from toolwright.models.journal import Journaled, Unrepeated
 
         places = Unrepeated(place)
@@ -90,7 +125,8 @@ class Models:
         def emit_piece(text: str) -> None:
             self._emit(Event("text-delta", places.run_id, {"text": text}))
 
-        return Journaled(self._chain(role), self._journal, role, places, self._told, on_text or emit_piece)
+        model = Journaled(self._chain(role), self._journal, role, places, self._told, on_text or emit_piece)
+        return AskedAgain(model, str(self.choice(role)), self._how(role).max_tokens)
 
     async def ask(
         self,
@@ -107,14 +143,17 @@ class Models:
         from pydantic_ai.models import ModelRequestParameters
         from pydantic_ai.tools import ToolDefinition
 
-        from toolwright.models.journal import Journaled
+        from toolwright.models.again import AskedAgain
+        from toolwright.models.journal import Journaled, Unrepeated
         from toolwright.models.reply import reply_of
+        from toolwright.models.speech import ANSWER
 
         tool = ToolDefinition(
             name=answer.name,
             description=answer.description,
             parameters_json_schema=dict(answer.schema),
             strict=False,
+            metadata={ANSWER: answer.in_words},
         )
         asked: list[Asking] = []
 
@@ -128,12 +167,17 @@ class Models:
             asked.append(call)
             self._told(call, messages, parameters, response, recorded)
 
-        model = Journaled(self._chain(role), self._journal, role, lambda: place, told, on_text)
+        model = AskedAgain(
+            Journaled(self._chain(role), self._journal, role, Unrepeated(lambda: place), told, on_text),
+            str(self.choice(role)),
+            self._how(role).max_tokens,
+            answers=True,
+        )
         request = ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(user)])
         # Free to answer in words: many models write better code outside a tool call, and we read both.
         parameters = ModelRequestParameters(function_tools=[tool], allow_text_output=True)
         response = await model.request([request], None, parameters)
-        return reply_of(response, str(self.choice(role)), asked[0].cost)
+        return reply_of(response, str(self.choice(role)), sum((one.cost for one in asked), Cost()))
 
     def cost(self, run_id: str, *, role: Role | None = None, under: Place | None = None) -> Cost:
         """What *run_id* cost so far, recorded answers included; of one role, or of the calls at and below a place.
@@ -164,20 +208,42 @@ class Models:
             self._chains[role] = self._build(role)
         return self._chains[role]
 
-    def _build(self, role: Role) -> Model:
-        from toolwright.models.budget import Budgeted
-        from toolwright.models.link import Spoken
-        from toolwright.models.provider import build, http_client
-        from toolwright.models.retry import Retried
-
-        choice, how = self.choice(role), settings_for(role, self._settings)
+    def _how(self, role: Role) -> ModelSettings:
+        """The settings of *role*, its output limit within its model's window."""
+        how, window = settings_for(role, self._settings), self.window(role)
         if role == "examiner":
             # An endpoint that knows no examiner must cost little time: a run goes on without one.
             how = replace(how, retry=replace(how.retry, tries=min(2, how.retry.tries), total_s=10.0))
+        if self.choice(role).server:
+            # A model at home may take as long to load as to answer, and an answer gets a quarter of its window at
+            # most: some servers refuse a request whose answer would not fit behind it.
+            how = replace(how, timeout_s=max(how.timeout_s, how.loading_s))
+        return replace(how, max_tokens=min(how.max_tokens, max(_LEAST_ANSWER, window.tokens // 4)))
+
+    def _build(self, role: Role) -> Model:
+        from functools import partial
+
+        from toolwright.models.budget import Budgeted
+        from toolwright.models.link import Spoken
+        from toolwright.models.loading import AtHome, Loaded, until_loaded
+        from toolwright.models.plain import Plain, Speech
+        from toolwright.models.provider import build, http_client
+        from toolwright.models.retry import Retried
+
+        choice, how = self.choice(role), self._how(role)
         client = http_client(how.timeout_s, choice.base_url)
         self._clients.append(client)
+        home = self._homes.setdefault(choice, AtHome(choice, choice.window))
+        if how.context_tokens is not None:
+            home.window = self.window(role)
+        speech = self._speeches.setdefault(choice, Speech(plain=choice.tools is False))
         spoken = Spoken(build(choice, client), how)
-        return Retried(Budgeted(spoken, self._ledger, choice, how), choice, how, self._warn)
+        loaded = partial(until_loaded, client, choice.base_url) if choice.base_url else None
+        retried = Retried(Budgeted(spoken, self._ledger, choice, how), choice, how, self._warn, loaded)
+        return Plain(Loaded(retried, home, client, how.loading_s, self._emit), speech, partial(self._switched, choice))
+
+    def _switched(self, choice: ModelChoice, run_id: str, why: str) -> None:
+        self._warn(run_id, f"{choice} is asked in plain text from here on. {why}")
 
     def _warn(self, run_id: str, text: str) -> None:
         self._emit(Event("warning", run_id, {"text": text}))
@@ -190,7 +256,12 @@ class Models:
         response: ModelResponse,
         recorded: bool,
     ) -> None:
+        from toolwright.models.plain import Speech, is_plain
+
         del parameters
+        if recorded and is_plain(response):
+            # It was found out before this process: the rest of the run goes on in the same way.
+            self._speeches.setdefault(self.choice(call.role), Speech()).plain = True
         self._spent.setdefault(call.place.run_id, []).append(_Spent(call.role, call.place, call.cost))
         while len(self._spent) > RUNS_KEPT:
             self._spent.popitem(last=False)

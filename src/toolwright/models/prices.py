@@ -49,5 +49,6 @@ def worst_case(choice: ModelChoice, request_bytes: int, max_tokens: int) -> floa
 
 
 def is_free(choice: ModelChoice) -> bool:
-    """Whether the model runs on this machine: an Ollama on loopback. Any other loopback address may be a proxy."""
-    return choice.provider == "ollama" and is_loopback(choice.base_url or OLLAMA_ADDRESS)
+    """Whether the model runs on this machine: a server on loopback that says what it is. Any other may be a proxy."""
+    known = choice.provider == "ollama" or choice.server != ""
+    return known and is_loopback(choice.base_url or OLLAMA_ADDRESS)

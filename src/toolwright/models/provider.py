@@ -17,14 +17,18 @@ from pydantic_ai.exceptions import UserError as LibraryUserError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
+from pydantic_ai.profiles import merge_profile
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
+from pydantic_ai.providers.ollama import OllamaProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from toolwright.errors import UserError
 from toolwright.models.address import is_loopback
+from toolwright.models.faults import NotChatError, page_in
 from toolwright.models.lenient import completed
 from toolwright.models.table import OLLAMA_ADDRESS, key_variable, row_of
+from toolwright.models.unstreamed import AnyForm
 from toolwright.models.values import ModelChoice
 
 CONNECT_S = 5.0
@@ -44,6 +48,8 @@ class TolerantChatModel(OpenAIChatModel):
     """Chat completions as other people's servers send them: ids left out, arguments as objects, a price in `usage`."""
 
     def _process_response(self, response: chat.ChatCompletion | str, **how: Any) -> ModelResponse:
+        if isinstance(response, str) and (page := page_in(response)):
+            raise NotChatError(page)
         try:
             # The client hands on what it got: usually a loosely built object, but text, a list or nothing as well.
             body: Any = json.loads(response) if isinstance(response, str) else response
@@ -78,7 +84,7 @@ def http_client(timeout_s: float, base_url: str | None = None) -> httpx2.AsyncCl
         name = httpx2.URL(base_url).host
         hosts.add(f"[{name}]" if ":" in name else name)
     trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    direct = httpx2.AsyncHTTPTransport(verify=trusted)
+    direct = AnyForm(httpx2.AsyncHTTPTransport(verify=trusted))
     mounts = {f"all://{host}": direct for host in sorted(hosts)}
     return httpx2.AsyncClient(verify=trusted, timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S), mounts=mounts)
 
@@ -93,10 +99,8 @@ def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
 def build(choice: ModelChoice, client: httpx2.AsyncClient) -> Model:
     """The model of *choice*, speaking through *client*; UserError says what to install or to set."""
     try:
-        if choice.provider == "ollama":
-            return infer_model(f"ollama:{choice.name}", _with_client(client, _ollama_url(choice)))
-        if choice.base_url is not None:
-            return _compatible(choice, choice.base_url, client)
+        if choice.base_url is not None or choice.provider == "ollama":
+            return _compatible(choice, choice.base_url or f"{OLLAMA_ADDRESS}/v1", client)
         return infer_model(str(choice), _with_client(client, None))
     except ImportError:
         raise UserError(missing_library(choice.provider)) from None
@@ -119,23 +123,22 @@ def _unusable(choice: ModelChoice, detail: str) -> str:
 
 
 def _compatible(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient) -> Model:
-    row = row_of(choice.provider)
-    variables = row.variables if row is not None else ("OPENAI_API_KEY",)
+    row, at_ollama = row_of(choice.provider), choice.provider == "ollama" or choice.server == "ollama"
+    variables = row.variables if row is not None else (key_variable(choice.provider),)
     key = next((os.environ[name] for name in variables if os.environ.get(name)), NO_KEY)
-    provider = OpenAIProvider(base_url=base_url, api_key=key, http_client=client)
+    kind = OllamaProvider if at_ollama else OpenAIProvider
+    provider = kind(base_url=base_url, api_key=key, http_client=client)
     host = httpx2.URL(base_url).host
-    profile = OpenAIModelProfile(
+    ours = OpenAIModelProfile(
         # A stream that stops without saying why has been cut: half a tool call must never be acted on.
         openai_chat_streaming_requires_finish_reason=True,
         openai_supports_strict_tool_definition=False,
         # Only OpenAI itself wants the newer name of the output limit; other servers know `max_tokens`.
         openai_chat_supports_max_completion_tokens=host.endswith((".openai.com", ".azure.com")),
     )
+    # What is known of a family of models (how it marks its thinking) holds at home too; only Ollama's names tell it.
+    profile = merge_profile(provider.model_profile(choice.name), ours) if at_ollama else ours
     return TolerantChatModel(choice.name, provider=provider, profile=profile)
-
-
-def _ollama_url(choice: ModelChoice) -> str:
-    return choice.base_url or os.environ.get("OLLAMA_BASE_URL") or f"{OLLAMA_ADDRESS}/v1"
 
 
 def _with_client(client: httpx2.AsyncClient, base_url: str | None) -> Callable[[str], Provider[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pydantic_ai.exceptions import AgentRunError
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -13,7 +13,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings as CallSettings
 
 from toolwright.errors import ModelError
-from toolwright.models.faults import Fault, fault_of
+from toolwright.models.faults import Fault, NoToolsError, fault_of
 from toolwright.models.link import Link
 from toolwright.models.underway import under_way
 from toolwright.models.values import ModelChoice, ModelSettings, RetrySettings
@@ -22,12 +22,18 @@ Warn = Callable[[str, str], None]
 """Told `(run_id, sentence)` before each wait."""
 
 
+Loaded = Callable[[float], Awaitable[bool]]
+"""Waits at most so many seconds until a model that is being loaded is there; False if it is not."""
+
+
 class Retried(Link):
     """Asks again where that may help. Ends in ModelError, never in an exception of the provider library."""
 
-    def __init__(self, wrapped: Model, choice: ModelChoice, how: ModelSettings, warn: Warn) -> None:
+    def __init__(
+        self, wrapped: Model, choice: ModelChoice, how: ModelSettings, warn: Warn, loaded: Loaded | None = None
+    ) -> None:
         super().__init__(wrapped)
-        self._choice, self._how, self._warn = choice, how, warn
+        self._choice, self._how, self._warn, self._loaded = choice, how, warn, loaded
 
     async def request(
         self,
@@ -38,7 +44,7 @@ class Retried(Link):
         """The first whole answer."""
         rules = self._how.retry
         begun = time.monotonic()
-        tried = 0
+        tried, waited = 0, 0.0
         while True:
             tried += 1
             try:
@@ -47,6 +53,16 @@ class Retried(Link):
                 fault = fault_of(error, self._choice, self._how.timeout_s)
                 if fault is None:
                     raise
+                if fault.no_tools:
+                    raise NoToolsError(fault.sentence) from error
+            if fault.loading and self._loaded is not None:
+                # No fault and no try: the model is on its way, and has a patience of its own.
+                since, tried = time.monotonic(), tried - 1
+                if not await self._loaded(self._how.loading_s - waited):
+                    raise ModelError(f"{fault.sentence} It was waited for {self._how.loading_s:.0f} s.")
+                waited += time.monotonic() - since
+                begun += time.monotonic() - since
+                continue
             wait = pause(fault, tried, time.monotonic() - begun, rules)
             if wait is None:
                 raise ModelError(_final(fault, tried, rules))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from toolwright.models.window import Window
 from toolwright.trace import Cost, Place, Role
 
 OUTPUT_LIMIT = 8192
@@ -44,6 +45,12 @@ class ModelSettings:
     """One try, from sending the request to the last byte of the answer."""
     stream: bool = False
     temperature: float | None = None
+    context_tokens: int | None = None
+    """Tokens that the model can hold at once, where a person knows better than its server or the price list."""
+    local_servers: str = "auto"
+    """Addresses at which a model server at home is looked for, separated by spaces; 'auto' the usual, 'off' none."""
+    loading_s: float = 600.0
+    """How long a model at home may take to be loaded, which is no fault of its server."""
     retry: RetrySettings = field(default_factory=RetrySettings)
 
 
@@ -55,6 +62,14 @@ class ModelChoice:
     name: str
     base_url: str | None = None
     why: str = ""
+    server: str = ""
+    """The kind of server at home that serves it (`servers.KINDS`); '' for any other."""
+    tools: bool | None = None
+    """Whether it can call tools, as its server says; None: nobody says, and it is tried."""
+    window: Window | None = None
+    """Its context as its server reported it when it was chosen."""
+    loaded: bool | None = None
+    """Whether it was in its server's memory then; None: nobody says."""
 
     def __str__(self) -> str:
         return f"{self.provider}:{self.name}"
