@@ -2,12 +2,14 @@
 
 import copy
 import json
+import shlex
 from dataclasses import dataclass, field
 from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from docs_support.command_tree import all_commands, spelled, uses
 from docs_support.pages import code, page
 from docs_support.world import world
 from toolwright.sandbox.linux import LinuxSandbox
@@ -28,6 +30,7 @@ class Printed:
     """What the commands printed, by the words that name each; filled once."""
 
     by_name: dict = field(default_factory=dict)
+    commands: set = field(default_factory=set)
 
     def lines(self, name):
         return self.by_name[name]
@@ -56,6 +59,7 @@ def printed(tmp_path_factory):
             done = here.toolwright(*words, "--json")
             assert done.returncode == exit_code, f"{words}\n{done.stdout}\n{done.stderr}"
             found.by_name[name] = [json.loads(line) for line in done.stdout.splitlines()]
+            found.commands |= {use.name for use in uses(shlex.join(["toolwright", *words]))}
 
         (here.folder / "add.py").write_text(ADD)
         (here.folder / "wrong.py").write_text(WRONG)
@@ -138,6 +142,10 @@ def test_every_line_is_as_the_page_says(printed):
         assert printed.last(name)["type"] == kind, name
         for line in printed.lines(name):
             validate(line)
+
+
+def test_every_command_that_takes_json_is_among_them(printed):
+    assert {name for name, command in all_commands().items() if "--json" in spelled(command)} <= printed.commands
 
 
 def test_one_object_is_printed_where_the_page_says_one(printed):

@@ -109,8 +109,8 @@ def add(a: int, b: int) -> int:
 wait sure?
 keys nn
 key backspace
-type o
 resize 20
+type o
 -->
 
 ```console screen 40
