@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,8 +111,9 @@ def _say_how_to_go_on(name: str, file: Path, made: Forged) -> None:
         err().print("If it is to answer otherwise, say the new examples: --example 'f(1) == 2'.", markup=False)
     elif failed is not None and failed.name == "screen" and "declare" in failed.detail:
         err().print("What it needs is declared with --package, --host, --secret, --read, --write.", markup=False)
-    where = safe(str(file))
-    err().print(f"Your text is kept in {where}; to go on: toolwright edit {name} --file {where}", markup=False)
+    on = f"toolwright edit {name} --file {shlex.quote(str(file))}"
+    # Unbroken, so that it can be copied.
+    err().print(f"Your text is kept. To go on: {safe(on)}", markup=False, soft_wrap=True)
 
 
 def _again() -> bool:
