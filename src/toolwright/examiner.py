@@ -45,6 +45,14 @@ SHAPE = AnswerShape(
         },
         "required": ["examples"],
     },
+    in_words="""\
+## How you answer here
+
+Answer with exactly one fenced block of JSON, and nothing behind it:
+
+```json
+{"examples": [{"arguments": {"name": "value"}, "expected": "value"}], "properties": ["expression"]}
+```""",
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolwright import prompts
-from toolwright.answers import Body, body_of, code_in, defines, imported
+from toolwright.answers import Body, body_of, code_in, declared_in, defines, imported
 from toolwright.asked import Asked, asked_from
 from toolwright.briefs import powers_text, spec_text, tries_text
 from toolwright.errors import SpecError
@@ -41,6 +41,26 @@ SHAPE = AnswerShape(
         },
         "required": ["source"],
     },
+    in_words="""\
+## How you answer here
+
+Answer with exactly one fenced block: the whole Python file. Begin it with what it needs beyond the standard library,
+written as comments; leave out what it does not need:
+
+```python
+# /// script
+# dependencies = ["httpx"]
+# [tool.toolwright.powers]
+# hosts = ["api.example.com:443"]
+# reads = []
+# writes = []
+# secrets = ["EXAMPLE_KEY"]
+# ///
+
+def example(...) -> ...:
+```
+
+Nothing stands behind the block. Keep the file short enough to be whole.""",
 )
 
 _NETWORK_MODULES = frozenset({"urllib", "http", "socket", "ssl", "requests", "httpx", "aiohttp", "urllib3"})
@@ -91,12 +111,10 @@ def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> C
     body = body_of(read.source, spec.name, list(spec.input_schema.get("properties", {})))
     if reply.truncated and not defines(body.source, spec.name):
         return Candidate(spec, "", grant=spec.grant, parent=parent, notes=_CUT_OFF)
-    asked, problems = _declared(read.declared)
-    grant = (
-        _grant(spec, asked.grant, body.source)
-        if read.declared.get("powers") is not None and not problems
-        else spec.grant
-    )
+    said = _said_of(read.declared, body, reply.text)
+    asked, problems = _declared(said)
+    known = said.get("powers") is not None and not problems
+    grant = _grant(spec, asked.grant, body.source) if known else spec.grant
     notes = " ".join([*_said(read.declared.get("notes")), *body.changes, *problems])[:_LONGEST_NOTES]
     candidate = Candidate(spec, body.source, _packages(spec, asked, body), grant=grant, parent=parent, notes=notes)
     return candidate if _can_be_kept(candidate) else replace(candidate, packages=spec.packages, grant=spec.grant)
@@ -108,6 +126,14 @@ def _can_be_kept(candidate: Candidate) -> bool:
         return bool(candidate.digest) and "".join(candidate.packages).isascii()
     except SpecError:
         return False
+
+
+def _said_of(declared: Mapping[str, Any], body: Body, text: str) -> Mapping[str, Any]:
+    """What the answer declares: in its structure, else in the script's header, else in lines around the block."""
+    if declared.get("powers") is not None or declared.get("packages") is not None:
+        return declared
+    header = {} if body.powers is None else {"powers": body.powers}
+    return {**declared_in(text), **header, **declared}
 
 
 def _declared(declared: Mapping[str, Any]) -> tuple[Asked, list[str]]:

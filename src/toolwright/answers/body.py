@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from toolwright.answers.declared import header_in
 from toolwright.answers.python import FunctionNode, functions, parsed
 
 _HEADER = re.compile(r"^# /// script[ \t]*\n(?:#(?:| [^\n]*)\n)*?# ///[ \t]*\n?", re.MULTILINE)
@@ -15,24 +16,27 @@ _HEADER = re.compile(r"^# /// script[ \t]*\n(?:#(?:| [^\n]*)\n)*?# ///[ \t]*\n?"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The source that is kept; the packages its header asked for; what was changed, in words."""
+    """The source that is kept; the packages and powers its header asked for; what was changed, in words."""
 
     source: str
     packages: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    powers: Mapping[str, Any] | None = None
+    """Still raw; None where the header has no `[tool.toolwright]` table."""
 
 
 def body_of(source: str, function: str, parameters: Sequence[str]) -> Body:
     """The body in *source* for the tool *function* with *parameters*; what is not Python comes back as it is."""
     changes: list[str] = []
-    source, packages = _without_header(source)
+    source, said = _without_header(source)
     shorter = _without_demo(source, function)
     if shorter != source:
         changes.append("A demonstration at the end of the file was left out.")
     renamed = _renamed(shorter, function, parameters)
     if renamed != shorter:
         changes.append(f"The function was renamed to {function!r}, as the request names it.")
-    return Body(renamed.rstrip() + "\n" if renamed.strip() else "", packages, tuple(changes))
+    source = renamed.rstrip() + "\n" if renamed.strip() else ""
+    return Body(source, tuple(said.get("packages", ())), tuple(changes), said.get("powers"))
 
 
 def imported(source: str) -> frozenset[str]:
@@ -47,18 +51,13 @@ def imported(source: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _without_header(source: str) -> tuple[str, tuple[str, ...]]:
+def _without_header(source: str) -> tuple[str, dict[str, Any]]:
     """The PEP 723 block that a model may have put there goes: the real one is written when the tool is kept."""
     found = _HEADER.search(source)
     if found is None:
-        return source, ()
+        return source, {}
     toml = "\n".join(line.removeprefix("#").removeprefix(" ") for line in found.group().splitlines()[1:-1])
-    try:
-        listed = tomllib.loads(toml).get("dependencies", [])
-    except tomllib.TOMLDecodeError:
-        listed = []
-    packages = tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
-    return (source[: found.start()] + source[found.end() :]).lstrip("\n"), packages
+    return (source[: found.start()] + source[found.end() :]).lstrip("\n"), header_in(toml)
 
 
 def _without_demo(source: str, function: str) -> str:
