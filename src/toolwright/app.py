@@ -29,6 +29,7 @@ from toolwright.workspace import Workspace
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
+    from toolwright.models.values import ModelChoice
     from toolwright.registry import Registry, ToolInfo
     from toolwright.sandbox import Sandbox
     from toolwright.toolset import ToolwrightToolset
@@ -83,6 +84,14 @@ class Toolwright:
     def registry(self) -> Registry:
         """The shelf: `get`, `in`, `names()`, `list()`, `search()`, `history()`, `retire()`, `restore()`."""
         return self._parts.registry
+
+    def model(self, name: str | None = None) -> ModelChoice:
+        """The model that the next run takes, and why; with *name*, that one from now on.
+
+        UserError says why it cannot be had; the one before it stays.
+        """
+        models = self._parts.models
+        return models.choice("orchestrator") if name is None else models.take(name)
 
     def run(
         self,

@@ -20,6 +20,7 @@ from toolwright.errors import ToolwrightError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("toolwright.cli.run:run", "Do a task; make the tools that it lacks."),
+    "chat": ("toolwright.cli.chat:chat", "Talk: each message is a task that goes on from the ones before."),
     "demo": ("toolwright.cli.demo:demo", "Four tasks on a scripted model; everything else is real."),
     "tools": ("toolwright.cli.shelf:tools", "List the tools on the shelf."),
     "show": ("toolwright.cli.show:show", "Show a tool: code, schemas, verdict, history, calls."),

@@ -140,15 +140,16 @@ _GOES_ON: Mapping[str, str] = {
 class Live:
     """Prints a line a step on *console*. The final answer is not its business: that goes to standard output.
 
-    With *line*, what takes longer than a second is said there until the next event comes.
+    With *line*, what takes longer than a second is said there until the next event comes. *brief* leaves out the
+    model's name, where it is said already.
     """
 
-    def __init__(self, console: Console, line: Waiting | None = None) -> None:
-        self._console, self._line = console, line
+    def __init__(self, console: Console, line: Waiting | None = None, *, brief: bool = False) -> None:
+        self._console, self._line, self._brief = console, line, brief
 
     def emit(self, event: Event) -> None:
         """Print what *event* says, if it says something to a person."""
-        if event.kind in _LINES:
+        if event.kind in _LINES and not (self._brief and event.kind == "run-started"):
             page = _Page(self._console.width if self._console.is_terminal else None)
             with suppress(OSError):  # the terminal may be gone; what happens has to go on all the same
                 for text, style in _LINES[event.kind](event.data, page):
@@ -167,11 +168,11 @@ class JsonLines:
             print_json({"type": event.kind, "run_id": event.run_id, "at": event.at, **event.data})
 
 
-def progress(as_json: bool) -> Sink | None:
+def progress(as_json: bool, *, brief: bool = False) -> Sink | None:
     """Who listens while something is done: a script, a person at a terminal, or nobody."""
     if as_json:
         return JsonLines()
-    return Live(err(), waiting()) if sys.stderr.isatty() else None
+    return Live(err(), waiting(), brief=brief) if sys.stderr.isatty() else None
 
 
 def print_json(value: Mapping[str, Any]) -> None:

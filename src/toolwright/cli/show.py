@@ -36,10 +36,8 @@ _COUNTING = ["ok", *sorted(status.value for status in COUNTS_AGAINST_TOOL)]
 @home_options
 def show(name: str, code: bool, **options: Any) -> None:
     """Show the tool NAME (or NAME@N): code, schemas, verdict, history, calls."""
-    wanted, number = named(name)
-    with open_toolwright(options, ask=False) as tw, near_misses(tw, wanted):
-        own = own_tool(tw, wanted) if number in (None, 0) else None
-        record = _own_record(own) if own else _record(tw, tw.registry.get(wanted, number))
+    with open_toolwright(options, ask=False) as tw:
+        record = _found(tw, name)
     if options["as_json"]:
         print_json(record)
     elif code:
@@ -47,6 +45,18 @@ def show(name: str, code: bool, **options: Any) -> None:
         paged(_code(record), pager=options["pager"]) if out().is_terminal else click.echo(record["source"], nl=False)
     else:
         paged(*_shown(record), pager=options["pager"])
+
+
+def described(tw: Toolwright, name: str) -> list[RenderableType]:
+    """The tool NAME or NAME@N as `show` prints it. NotFoundError with near misses; UserError."""
+    return [*_shown(_found(tw, name))]
+
+
+def _found(tw: Toolwright, name: str) -> dict[str, Any]:
+    wanted, number = named(name)
+    with near_misses(tw, wanted):
+        own = own_tool(tw, wanted) if number in (None, 0) else None
+        return _own_record(own) if own else _record(tw, tw.registry.get(wanted, number))
 
 
 def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
