@@ -105,6 +105,10 @@ def _warning(data: Data, page: _Page) -> Iterator[Line]:
     return page.full(f"note   {short(data.get('text', ''), 300)}", "yellow")
 
 
+def _waiting(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"{'wait ' if not data.get('done') else 'ready'}  {short(data.get('text', ''), 300)}", "dim")
+
+
 _LINES: Mapping[str, Callable[[Data, _Page], Iterator[Line]]] = {
     "run-started": _started,
     "tool-requested": _requested,
@@ -118,6 +122,7 @@ _LINES: Mapping[str, Callable[[Data, _Page], Iterator[Line]]] = {
     "approval-asked": _asked,
     "approval-answered": _answered,
     "warning": _warning,
+    "waiting": _waiting,
 }
 
 _MODEL_ANSWERS = "the model answers"

@@ -59,15 +59,14 @@ class Loaded(Link):
     ) -> ModelResponse:
         """The answer; of a model that is not in memory after it is, with an event that says so while it takes long."""
         home, run_id = self._home, under_way().place.run_id
-        if home.ready or not home.choice.server:
-            self._warn(run_id)
-            return await self.wrapped.request(messages, model_settings, model_request_parameters)
-        async with self._told(run_id):
-            await self._load()
+        first = bool(home.choice.server) and not home.ready
+        async with self._told(run_id, first):
+            if first:
+                await self._load()
             self._warn(run_id)
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
         home.ready = True
-        if home.choice.loaded is False:
+        if first and home.choice.loaded is False:
             await self._look()
             self._warn(run_id)
         return response
@@ -109,27 +108,30 @@ class Loaded(Link):
         self._emit(Event("warning", run_id, {"text": text}))
 
     @asynccontextmanager
-    async def _told(self, run_id: str) -> AsyncIterator[None]:
+    async def _told(self, run_id: str, first: bool) -> AsyncIterator[None]:
+        """Events about a wait: of the *first* answer if it takes long, of any other if its server says that it loads."""
         began, shown = time.monotonic(), False
-        kind = kind_of(self._home.choice.server)
-        name, server = self._home.choice.name, kind.title if kind else ""
+        kind, name = kind_of(self._home.choice.server), self._home.choice.name
+        server = kind.title if kind else ""
 
         def tell(text: str, *, done: bool) -> None:
             seconds = round(time.monotonic() - began, 1)
             data: dict[str, Any] = {"name": name, "server": server, "text": text, "done": done, "seconds": seconds}
             self._emit(Event("waiting", run_id, data))
 
-        async def later() -> None:
+        def show() -> None:
             nonlocal shown
-            await asyncio.sleep(SHOWN_AFTER_S)
-            shown = True
-            tell(f"waiting for {name} to load ({server})", done=False)
+            if not shown:
+                shown = True
+                tell(f"waiting for {name} to load" + (f" ({server})" if server else ""), done=False)
 
-        timer = asyncio.create_task(later())
+        under_way().on_wait = show
+        timer = asyncio.get_running_loop().call_later(SHOWN_AFTER_S, show) if first else None
         try:
             yield
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             if shown:
                 tell(f"waited {time.monotonic() - began:.1f} s for {name}", done=True)
 

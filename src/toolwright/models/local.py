@@ -86,6 +86,8 @@ def _best_of(server: Server, because: str) -> ModelChoice | None:
     if model is None:
         return None
     what = "the first of its models that says it can call tools" if model.tools else "the first model that it serves"
+    if not model.tools:
+        what += " (whether it can call tools is not said, and tried)"
     if model.tools and model.loaded and server.kind != "vllm":
         what += ", and it is loaded"
     provider = "ollama" if server.kind == "ollama" else "openai"
@@ -100,7 +102,11 @@ def _with(choice: ModelChoice, server: Server, model: Served) -> ModelChoice:
     if server.kind != "ollama":
         return replace(choice, tools=tools, window=model.window, loaded=model.loaded)
     window, loaded = now_at("ollama", server.address, model.name, NAMED_S)
-    why = choice.why if tools is not False else f"{choice.why}; it says that it cannot call tools"
+    why = (
+        choice.why
+        if tools is not False
+        else f"{choice.why}; it says that it cannot call tools, and is asked in plain text"
+    )
     return replace(choice, tools=tools, window=window, loaded=loaded, why=why)
 
 

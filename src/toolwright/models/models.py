@@ -243,7 +243,11 @@ class Models:
         return Plain(Loaded(retried, home, client, how.loading_s, self._emit), speech, partial(self._switched, choice))
 
     def _switched(self, choice: ModelChoice, run_id: str, why: str) -> None:
-        self._warn(run_id, f"{choice} is asked in plain text from here on. {why}")
+        from toolwright.models.servers import kind_of
+
+        kind = kind_of(choice.server)
+        cure = f" Started with {kind.tools_on} it would take them." if kind and kind.tools_on and "HTTP" in why else ""
+        self._warn(run_id, f"{why}{cure} It is asked in plain text from here on.")
 
     def _warn(self, run_id: str, text: str) -> None:
         self._emit(Event("warning", run_id, {"text": text}))

@@ -73,7 +73,7 @@ class Plain(Link):
         self._speech.failed += 1
         if self._speech.failed < FAILS:
             return response
-        self._switch(f"{FAILS} answers in a row had {problem}.")
+        self._switch(f"{FAILS} answers of the model in a row had {problem}.")
         return marked(response, next="plain")
 
     def _switch(self, why: str) -> None:

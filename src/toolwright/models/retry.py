@@ -58,6 +58,8 @@ class Retried(Link):
             if fault.loading and self._loaded is not None:
                 # No fault and no try: the model is on its way, and has a patience of its own.
                 since, tried = time.monotonic(), tried - 1
+                if (tell := under_way().on_wait) is not None:
+                    tell()
                 if not await self._loaded(self._how.loading_s - waited):
                     raise ModelError(f"{fault.sentence} It was waited for {self._how.loading_s:.0f} s.")
                 waited += time.monotonic() - since

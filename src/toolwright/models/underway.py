@@ -20,6 +20,8 @@ class Asking:
     on_text: OnText | None = None
     cost: Cost = field(default_factory=Cost)
     tries: int = 0
+    on_wait: Callable[[], None] | None = None
+    """To be told when the model turns out to be loading."""
 
 
 _under_way: ContextVar[Asking] = ContextVar("toolwright_model_call")

@@ -23,6 +23,8 @@ class Kind:
     """The setting that lengthens its context."""
     start: str
     """The line that starts it."""
+    tools_on: str = ""
+    """What to start it with so that it takes tools."""
 
     def has_not(self, name: str) -> str:
         """What to do about the model *name* that the server does not have."""
@@ -56,6 +58,7 @@ KINDS = (
         "start llama-server with it (`-m FILE` or `-hf USER/MODEL`), or name one that it lists",
         "start llama-server with -c 32768 (times the slots of --parallel)",
         "llama-server -hf ggml-org/gpt-oss-20b-GGUF --jinja -c 32768",
+        "--jinja",
     ),
     Kind(
         "vllm",
@@ -66,6 +69,7 @@ KINDS = (
         "or name one that it lists",
         "start vLLM with --max-model-len 32768",
         "vllm serve Qwen/Qwen3-8B --enable-auto-tool-choice --tool-call-parser hermes",
+        "--enable-auto-tool-choice --tool-call-parser PARSER",
     ),
 )
 """In the order in which a server that is found decides."""
