@@ -43,7 +43,10 @@ class Portal:
             return _awaited(errand)
         except KeyboardInterrupt:
             errand.cancel()
-            return _awaited(errand)
+            try:
+                return _awaited(errand)
+            except concurrent.futures.CancelledError:  # it had no answer of its own to being stopped
+                raise KeyboardInterrupt from None
 
     async def run_from_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait on the caller's own loop; cancelling the caller cancels it, and its end is waited for."""

@@ -4,8 +4,8 @@ import shutil
 
 import person
 import pytest
-from cli import shop
 
+from cli import shop
 from toolwright import Toolwright
 
 

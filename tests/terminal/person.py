@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shlex
 import signal
 import sys
 import termios
@@ -27,7 +28,7 @@ KEYS = {
     "down": "\x1b[B",
     "right": "\x1b[C",
     "left": "\x1b[D",
-    "home": "\x1b[H",
+    "end": "\x1b[F",
     "ctrl-a": "\x01",
     "ctrl-c": "\x03",
     "ctrl-d": "\x04",
@@ -79,7 +80,10 @@ class Screen(pyte.HistoryScreen):
 class Person:
     """Somebody who runs `toolwright` in a window of *columns* by *rows*, types, and looks."""
 
-    def __init__(self, home: Path, *words: str, columns: int = 80, rows: int = 24, **more: str) -> None:
+    def __init__(
+        self, home: Path, *words: str, columns: int = 80, rows: int = 24, into: Path | None = None, **more: str
+    ) -> None:
+        """*into* is where standard output goes instead of the window."""
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("TOOLWRIGHT_")}
         for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PAGER", "LESS"):
             kept.pop(name, None)
@@ -88,9 +92,12 @@ class Person:
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self.settings_at_the_end: list[Any] = []
+        command = [sys.executable, "-m", "toolwright", *words]
+        if into is not None:
+            command = ["sh", "-c", f"exec {shlex.join(command)} > {shlex.quote(str(into))}"]
         self._child = pexpect.spawn(
-            sys.executable,
-            ["-m", "toolwright", *words],
+            command[0],
+            command[1:],
             env=kept | own | more,
             cwd=str(home),
             dimensions=(rows, columns),
@@ -117,7 +124,9 @@ class Person:
     @property
     def whole(self) -> str:
         """What was ever scrolled out of the window, and what stands in it."""
-        gone = ["".join(row[column].data for column in range(max(row, default=-1) + 1)) for row in self._screen.history.top]
+        gone = [
+            "".join(row[column].data for column in range(max(row, default=-1) + 1)) for row in self._screen.history.top
+        ]
         return "\n".join(line.rstrip() for line in [*gone, *self._screen.display])
 
     @property
@@ -187,8 +196,8 @@ class Person:
 
     def hangs_up(self) -> None:
         """Close the window."""
-        os.close(self._child.fileno())
-        self._child.closed = True
+        self._child.ptyproc.fileobj.close()
+        self._child.ptyproc.closed = self._child.closed = True
 
     def leaves(self) -> int:
         """The exit code, once the program has ended; what it printed until then has been read."""
@@ -201,7 +210,7 @@ class Person:
             pass
         if not self._child.closed:
             self.settings_at_the_end = self.settings
-        self._child.close()
+            self._child.close()
         assert "Traceback" not in self.whole, self.whole
         assert "Fatal Python error" not in self.whole, self.whole
         assert self._child.exitstatus is not None, f"ended by signal {self._child.signalstatus}"

@@ -9,9 +9,9 @@ import threading
 import time
 
 import pytest
-from cli.shop import OneCall, alive, at_model, family
 from person import Person
 
+from cli.shop import OneCall, alive, at_model, family
 from outside.endpoint import Endpoint, Request, says
 
 
