@@ -57,8 +57,8 @@ def printed(tmp_path_factory):
     found = Printed()
     with world(place) as here:
 
-        def do(name, *words, exit_code=0):
-            done = here.toolwright(*words, "--json")
+        def do(name, *words, exit_code=0, said=""):
+            done = here.toolwright(*words, "--json", said=said)
             assert done.returncode == exit_code, f"{words}\n{done.stdout}\n{done.stderr}"
             found.by_name[name] = [json.loads(line) for line in done.stdout.splitlines()]
             found.commands |= {use.name for use in uses(shlex.join(["toolwright", *words]))}
@@ -75,6 +75,7 @@ def printed(tmp_path_factory):
         do("run again", "run", "How many vowels are there?")
         do("run incomplete", "run", "Give up.", exit_code=3)
         do("run asks", "run", "Fetch from somewhere.", exit_code=3)
+        do("chat", "chat", said="How many vowels are there?\n")
         do("tools", "tools")
         do("show", "show", "count_vowels")
         do("search", "search", "vowels", "of", "a", "text")
@@ -123,6 +124,7 @@ EXPECTED = {
     "run incomplete": "result",
     "run asks": "result",
     "dead model": "result",
+    "chat": "result",
     "tools": "tools",
     "show": "tool",
     "search": "tools",
@@ -166,7 +168,7 @@ def test_every_command_that_takes_json_is_among_them(printed):
 
 
 def test_one_object_is_printed_where_the_page_says_one(printed):
-    many = {"demo", "run", "run again", "run incomplete", "run asks", "dead model", "make", "make failed"}
+    many = {"demo", "run", "run again", "run incomplete", "run asks", "dead model", "chat", "make", "make failed"}
     for name in set(EXPECTED) - many:
         assert len(printed.lines(name)) == 1, name
 
@@ -211,7 +213,9 @@ def test_events_have_exactly_the_keys_of_the_table(printed):
         assert given == keys_of(event["type"]), event
     # Pieces of text come while streaming only and are never printed; the result is the last line itself; a model is
     # waited for only where a server of this machine loads it.
-    unseen = {"text-delta", "result", "warning", "waiting"} | (set() if FULL else {"approval-asked", "approval-answered"})
+    unseen = {"text-delta", "result", "warning", "waiting"} | (
+        set() if FULL else {"approval-asked", "approval-answered"}
+    )
     assert seen >= set(KEYS) - unseen
 
 

@@ -46,19 +46,19 @@ class World:
             printed = printed.replace(real, seen)
         return printed
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             list(words),
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            input=said,
             timeout=120,
         )
 
-    def toolwright(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "toolwright", *words)
+    def toolwright(self, *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-P", "-m", "toolwright", *words, said=said)
 
 
 @cache
