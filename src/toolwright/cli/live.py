@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
@@ -124,6 +124,7 @@ _LINES: Mapping[str, Callable[[Data, _Page], Iterator[Line]]] = {
     "warning": _warning,
     "waiting": _waiting,
 }
+_ASIDES = ("warning", "waiting")
 
 _MODEL_ANSWERS = "the model answers"
 _GOES_ON: Mapping[str, str] = {
@@ -142,26 +143,39 @@ _GOES_ON: Mapping[str, str] = {
 """What takes its time after an event; empty: nothing does. Other events change nothing."""
 
 
+def _going_on(event: Event) -> str | None:
+    """What takes its time after *event*; '' if nothing does, None if it is what it was."""
+    if event.kind == "waiting" and not event.data.get("done"):
+        return short(str(event.data.get("text", "")))
+    words = _MODEL_ANSWERS if event.kind == "waiting" else _GOES_ON.get(event.kind)
+    return words and words.format(name=short(str(event.data.get("name", "")), 40))
+
+
 class Live:
     """Prints a line a step on *console*. The final answer is not its business: that goes to standard output.
 
-    With *line*, what takes longer than a second is said there until the next event comes. *brief* leaves out the
-    model's name, where it is said already.
+    With *line*, what takes longer than a second is said there until the next event comes. *only* names the kinds to
+    print; *brief* leaves out the model's name, where it is said already.
     """
 
-    def __init__(self, console: Console, line: Waiting | None = None, *, brief: bool = False) -> None:
-        self._console, self._line, self._brief = console, line, brief
+    def __init__(
+        self, console: Console, line: Waiting | None = None, *, brief: bool = False, only: Sequence[str] = ()
+    ) -> None:
+        self._console, self._line = console, line
+        self._shown = set(only or _LINES) - ({"run-started"} if brief else set())
 
     def emit(self, event: Event) -> None:
         """Print what *event* says, if it says something to a person."""
-        if event.kind in _LINES and not (self._brief and event.kind == "run-started"):
-            page = _Page(self._console.width if self._console.is_terminal else None)
-            with suppress(OSError):  # the terminal may be gone; what happens has to go on all the same
-                for text, style in _LINES[event.kind](event.data, page):
-                    self._console.print(Text(safe(text), style=style), soft_wrap=True)
-        if self._line is not None and event.kind in _GOES_ON:
-            what = _GOES_ON[event.kind].format(name=short(str(event.data.get("name", "")), 40))
+        if event.kind in self._shown:
+            self._print(event)
+        if self._line is not None and (what := _going_on(event)) is not None:
             self._line.on(what) if what else self._line.off()
+
+    def _print(self, event: Event) -> None:
+        page = _Page(self._console.width if self._console.is_terminal else None)
+        with suppress(OSError):  # the terminal may be gone; what happens has to go on all the same
+            for text, style in _LINES[event.kind](event.data, page):
+                self._console.print(Text(safe(text), style=style), soft_wrap=True)
 
 
 class JsonLines:
@@ -178,6 +192,24 @@ def progress(as_json: bool, *, brief: bool = False) -> Sink | None:
     if as_json:
         return JsonLines()
     return Live(err(), waiting(), brief=brief) if sys.stderr.isatty() else None
+
+
+def asides(as_json: bool) -> Sink | None:
+    """Who listens while a command does one thing: a person hears what it has to wait for, and nothing else."""
+    return Live(err(), waiting(), only=_ASIDES) if sys.stderr.isatty() and not as_json else None
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Within, *what* is said to a person at the terminal, once it takes longer than a second."""
+    if (line := waiting()) is None:
+        yield
+        return
+    line.on(short(what))
+    try:
+        yield
+    finally:
+        line.off()
 
 
 def print_json(value: Mapping[str, Any]) -> None:
