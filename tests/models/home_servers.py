@@ -55,6 +55,8 @@ class HomeModel:
     limit: int = 131072
     loaded: bool = True
     loads_in: float = 0.0
+    looks: int = 0
+    """It is in memory once somebody asked so often for the server's health, however long that takes."""
     faults: list = field(default_factory=list)
     remote: bool = False
 
@@ -97,7 +99,7 @@ class HomeServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def _handler(outer):  # noqa: N805 -- `self` is the request's
+    def _handler(outer):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -135,6 +137,8 @@ class HomeServer:
         return next((one for one in self.models if one.name in names), None)
 
     def is_loaded(self, model):
+        if model.looks:
+            return self.paths().count("/health") >= model.looks
         return time.monotonic() >= self._loaded_at.get(model.name, float("inf"))
 
     def load(self, model):

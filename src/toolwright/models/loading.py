@@ -109,7 +109,7 @@ class Loaded(Link):
 
     @asynccontextmanager
     async def _told(self, run_id: str, first: bool) -> AsyncIterator[None]:
-        """Events about a wait: of the *first* answer if it takes long, of any other if its server says that it loads."""
+        """Events about a wait: of the *first* answer if it takes long, of another if its server says it loads."""
         began, shown = time.monotonic(), False
         kind, name = kind_of(self._home.choice.server), self._home.choice.name
         server = kind.title if kind else ""
