@@ -12,14 +12,16 @@ from pydantic_ai.settings import ModelSettings as CallSettings
 
 from toolwright.errors import ModelError
 from toolwright.models.link import Link
-from toolwright.models.plain import Unread, is_plain, unread
+from toolwright.models.plain import Unread, unread
 
 AGAIN = 2
 """Times that one answer is asked for again."""
 
+_SHORTER = "Your answer was cut off at the limit of its length. Give it again, much shorter: no explanation."
 _WORDS: dict[Unread, str] = {
     "empty": "Your answer was empty. Answer in words, or with the one block.",
-    "truncated": "Your answer was cut off at the limit of its length. Give it again, much shorter: no explanation.",
+    "truncated": _SHORTER,
+    "half": _SHORTER,
     "broken": (
         'Your block could not be read as one JSON object. Write it again: double quotes, no comments, and {"tool": …, '
         '"arguments": {…}} in one block.'
@@ -51,21 +53,22 @@ class AskedAgain(Link):
         return self._last(response)
 
     def _problem(self, response: ModelResponse) -> Unread:
-        if is_plain(response):
-            return unread(response)
+        if (found := unread(response)) is not None:
+            return found
         # An answer to one question is read for what it is; an empty one of the agent's is its loop's affair.
-        return "truncated" if not self._answers and cut_off(response) else ""
+        if self._answers or not cut_off(response):
+            return ""
+        return "half" if any(isinstance(part, ToolCallPart) for part in response.parts) else "truncated"
 
     def _last(self, response: ModelResponse) -> ModelResponse:
         problem = self._problem(response)
         if self._answers or problem in ("", "empty"):
             return response
         text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
-        called = any(isinstance(part, ToolCallPart) for part in response.parts)
-        if problem == "truncated" and text and not called:
+        if problem == "truncated" and text:
             why = f"INCOMPLETE: the model's answer was cut off at its limit of {self._most:,} tokens"
             return replace(response, parts=[TextPart(f"{why}\n\n{text}")], finish_reason="stop")
-        what = "was cut off at its limit" if problem == "truncated" else "held a tool call that cannot be read"
+        what = "held a tool call that cannot be read" if problem == "broken" else "was cut off at its limit"
         raise ModelError(f"The answer of {self._name} {what}, {AGAIN + 1} times; a larger model may do better.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponsePart, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
@@ -23,7 +23,8 @@ MARK = "toolwright"
 FAILS = 2
 """Answers in a row with a structure that cannot be read, before a model is asked in plain text."""
 
-Unread = Literal["", "empty", "truncated", "broken"]
+Unread = Literal["", "empty", "truncated", "half", "broken"]
+"""What of an answer could not be read: all, its end, the end of a tool call, the whole tool call."""
 
 
 @dataclass(slots=True)
@@ -66,6 +67,8 @@ class Plain(Link):
         return understood(response, model_request_parameters)
 
     def _judged(self, response: ModelResponse, parameters: ModelRequestParameters) -> ModelResponse:
+        if response.finish_reason == "length":
+            return response  # cut off, which says nothing about the form
         problem = unreadable(response, parameters)
         if not problem:
             self._speech.failed = 0
@@ -87,10 +90,13 @@ def is_plain(response: ModelResponse) -> bool:
     return mark.get("asked") == "plain" or mark.get("next") == "plain"
 
 
-def unread(response: ModelResponse) -> Unread:
-    """What of an answer in plain text could not be read."""
-    found = _mark(response).get("unread", "")
-    return cast(Unread, found) if found in ("empty", "truncated", "broken") else ""
+def unread(response: ModelResponse) -> Unread | None:
+    """What of an answer in plain text could not be read; None for one that was not asked for in plain text."""
+    mark = _mark(response)
+    found = mark.get("unread", "")
+    if mark.get("asked") != "plain":
+        return None
+    return cast(Unread, found) if found in get_args(Unread) else ""
 
 
 def marked(response: ModelResponse, **mark: str) -> ModelResponse:
@@ -120,13 +126,15 @@ def understood(response: ModelResponse, parameters: ModelRequestParameters) -> M
     cut = response.finish_reason == "length"
     text = without_thinking(_text(response))
     tools = parameters.function_tools
+    if any(isinstance(part, ToolCallPart) for part in response.parts):
+        return marked(response, asked="plain")  # some servers read calls out of the text although they were given none
     if not text:
         return marked(replace(response, parts=[]), asked="plain", unread="truncated" if cut else "empty")
     if len(tools) == 1 and ANSWER in (tools[0].metadata or {}):
         return marked(replace(response, parts=_texts(text)), asked="plain", unread="truncated" if cut else "")
     said = told(text, [tool.name for tool in tools], cut)
     if said.call is None:
-        problem = "truncated" if cut else "broken" if said.broken else ""
+        problem = ("half" if cut else "broken") if said.broken else "truncated" if cut else ""
         return marked(replace(response, parts=_texts(said.words)), asked="plain", unread=problem)
     call = ToolCallPart(said.call.name, json.dumps(said.call.arguments, ensure_ascii=False), tool_call_id="")
     response = replace(response, parts=[*_texts(said.words), call], finish_reason="tool_call")
