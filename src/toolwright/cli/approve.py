@@ -99,7 +99,7 @@ def _question(request: ApprovalRequest, columns: int, rows: int) -> list[Line]:
 def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     question = request.question
     yield "", ""
-    yield from _folded(f"{question.name} asks for powers that nobody has allowed yet", "bold yellow", columns)
+    yield from _folded(f"{question.name} asks for powers that nobody has allowed yet", "bold yellow", columns, 2)
     yield from _folded(f"  does     {short(question.description, _LONGEST_WORDS)}", "", columns)
     for power in question.words():
         why = request.reasons.get(power) or request.reasons.get(power.split(" ", 1)[1], "no reason was given")
@@ -113,6 +113,6 @@ def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     yield f"  cost to write it so far {dollars(request.dollars)}", "dim"
 
 
-def _folded(line: str, style: str, columns: int) -> Iterator[Line]:
-    for part in textwrap.wrap(line, max(20, columns), subsequent_indent=" " * 11, break_on_hyphens=False):
+def _folded(line: str, style: str, columns: int, indent: int = 11) -> Iterator[Line]:
+    for part in textwrap.wrap(line, max(20, columns), subsequent_indent=" " * indent, break_on_hyphens=False):
         yield part, style

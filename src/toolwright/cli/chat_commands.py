@@ -46,7 +46,7 @@ def obey(talk: Talk, line: str) -> None:
         like = difflib.get_close_matches(name, COMMANDS, 3, 0.5)
         hint = f"Did you mean {' or '.join(like)}?" if like else "/help lists them."
         raise UserError(
-            f"There is no command {short(name, 40)!r}. {hint} A message may begin with a space and a slash."
+            f"There is no command {short(name, 40)!r}. {hint} A message with a slash needs a space before it."
         )
     if rest.strip() and not command.takes:
         raise UserError(f"{name} takes nothing behind it, not {short(rest, 40)!r}.")
