@@ -7,7 +7,7 @@ import signal
 import pytest
 from person import Person
 
-from cli.shop import Maker, Page, alive, at_model, family, fetcher
+from cli.shop import NAP, Maker, Page, alive, at_model, family, fetcher
 from outside.endpoint import Endpoint, Request, says
 from toolwright import Toolwright
 
@@ -238,3 +238,17 @@ def test_make_check_import_and_call_ask_the_same_way(home, endpoint, page):
     marks(person, "[y] yes")
     person.presses("enter")
     assert person.leaves() == 0
+
+
+def test_what_takes_long_is_said_with_its_seconds_and_cleared(home):
+    person = Person(home, "call", "nap", '{"word": "sleep"}', "--home", str(home), columns=60)
+    person.sees("nap runs 2 s")
+    person.sees("timeout:")
+    assert person.leaves() == 1
+    assert "nap runs" not in person.whole
+    (home / "napping.py").write_text(NAP.replace("nap(", "napping("))
+    person = Person(home, "check", "napping.py", "-e", "napping('sleep') == 'x'", "--home", str(home))
+    person.sees("napping is checked")
+    person.presses("ctrl-c")
+    assert person.leaves() == 130
+    assert "napping is checked" not in person.whole

@@ -130,7 +130,7 @@ def main(command: click.Command = cli) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except KeyboardInterrupt:
-        click.echo("toolwright: stopped.", err=True)
+        _complain("stopped.")
         code = STOPPED
     if code == STOPPED:
         ends.leave()
@@ -143,7 +143,7 @@ def _code(command: click.Command) -> int:
     except SystemExit as left:  # a command's own exit code
         return left.code if isinstance(left.code, int) else 1
     except click.exceptions.Abort:
-        click.echo("toolwright: stopped.", err=True)
+        _complain("stopped.")
         return STOPPED
     except click.ClickException as error:
         error.show()
@@ -152,10 +152,17 @@ def _code(command: click.Command) -> int:
     except ToolwrightError as error:
         from toolwright.cli.look import safe
 
-        click.echo(f"toolwright: {safe(str(error))}", err=True)
+        _complain(safe(str(error)))
         _tell_scripts(error, str(error), error.exit_code)
         return error.exit_code
     return 0
+
+
+def _complain(text: str) -> None:
+    if (look := sys.modules.get("toolwright.cli.look")) is not None:
+        look.rest()
+    with contextlib.suppress(OSError):  # the window was closed
+        click.echo(f"toolwright: {text}", err=True)
 
 
 def _tell_scripts(error: Exception, message: str, exit_code: int) -> None:

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from toolwright.call import Status
-from toolwright.cli.live import print_json
+from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
 from toolwright.cli.naming import at_home, complete_tool, named, near_misses, own_tool
 from toolwright.cli.options import box_options, open_toolwright
@@ -105,12 +105,13 @@ def call(ctx: click.Context, /, name: str | None, words: tuple[str, ...], helps:
     if name is None:
         raise click.UsageError("Which tool? `toolwright tools` lists them.", ctx)
     wanted, number = named(name)
-    with open_toolwright(options) as tw, near_misses(tw, wanted):
+    with open_toolwright(options, asides(options["as_json"])) as tw, near_misses(tw, wanted):
         if helps:
             _print_help(ctx, tw, wanted, number)
             return
         given = _given(tw, wanted, number, words)
-        outcome = tw.call(wanted, given, version=number, files=options["files"], out=options["out"])
+        with working(f"{wanted} runs"):
+            outcome = tw.call(wanted, given, version=number, files=options["files"], out=options["out"])
     _report(outcome, options["as_json"])
     sys.exit(EXIT.get(outcome.status, 1))
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from toolwright.cli import checks
-from toolwright.cli.live import print_json
+from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.make import report
 from toolwright.cli.options import about, function_options, open_toolwright
@@ -37,7 +37,7 @@ def import_(path: Path, everything: bool, replacing: bool, **options: Any) -> No
         _refuse_for(options, _OF_ONE_FILE, f"{path} is a folder")
         sys.exit(_folder(path, everything, replacing, options))
     _refuse_for({"all": everything, "replace": replacing}, ("all", "replace"), f"{path} is a file")
-    with open_toolwright(options) as tw:
+    with open_toolwright(options, asides(options["as_json"])) as tw, working(f"{path.name} is checked"):
         made = tw.import_file(path, name=options["name"], **about(options))
     sys.exit(report(made, options["as_json"]))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolwright.cli import checks
-from toolwright.cli.live import print_json, progress
+from toolwright.cli.live import asides, print_json, progress, working
 from toolwright.cli.look import err, out, safe
 from toolwright.cli.options import about, function_options, model_options, open_toolwright
 
@@ -86,8 +86,9 @@ def check(file: Path, **options: Any) -> None:
     """Validate the function in FILE and register nothing. Exit code 0 if it passes, 1 if not, 4 if refused."""
     from toolwright.bringing import read_source
 
-    with open_toolwright(options) as tw:
-        verdict = tw.validate(options["name"] or file.stem, read_source(file), **about(options))
+    name, as_json = options["name"] or file.stem, options["as_json"]
+    with open_toolwright(options, asides(as_json)) as tw, working(f"{name} is checked"):
+        verdict = tw.validate(name, read_source(file), **about(options))
     if options["as_json"]:
         body = {"checks": checks.as_json(verdict), "untested": list(verdict.untested)}
         body["pending"] = checks.pending(verdict)
