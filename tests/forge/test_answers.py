@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolwright.answers import body_of, code_in, json_object
+from toolwright.answers import body_of, code_in, declared_in, json_object
 
 CODE = '''"""Adds."""
 import math
@@ -238,3 +238,46 @@ def test_constants_and_docstrings_at_module_level_stay() -> None:
 def test_a_demonstration_on_the_same_line_as_code_stays_for_the_check() -> None:
     source = "X = 1; print(X)\n\n\ndef f(a: int) -> int:\n    return a\n"
     assert body_of(source, "f", ["a"]).source == source
+
+
+HEADER = """# /// script
+# dependencies = ["httpx>=0.27"]
+# [tool.toolwright.powers]
+# hosts = ["api.example.com:443"]
+# secrets = ["EXAMPLE_KEY"]
+# ///
+"""
+
+
+@pytest.mark.parametrize("table", ["[tool.toolwright.powers]", "[tool.toolwright]"])
+def test_a_header_declares_packages_and_powers(table: str) -> None:
+    body = body_of(HEADER.replace("[tool.toolwright.powers]", table) + CODE, "add", ["a", "b"])
+    assert body.packages == ("httpx>=0.27",)
+    assert body.powers == {"hosts": ["api.example.com:443"], "secrets": ["EXAMPLE_KEY"]}
+    assert "///" not in body.source
+
+
+@pytest.mark.parametrize("header", ["# /// script\n# dependencies = [\n# ///\n", "# /// script\n# tool = 3\n# ///\n"])
+def test_a_header_that_cannot_be_read_declares_nothing_and_goes(header: str) -> None:
+    body = body_of(header + CODE, "add", ["a", "b"])
+    assert (body.packages, body.powers, "///" in body.source) == ((), None, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "declared"),
+    [
+        ("Packages: httpx, lxml>=5", {"packages": ["httpx", "lxml>=5"]}),
+        ("**Hosts:** `api.example.com`", {"powers": {"hosts": ["api.example.com"]}}),
+        ("- Dependencies: none", {"packages": []}),
+        (
+            "Hosts: a.example and b.example\nSecrets: A_KEY",
+            {"powers": {"hosts": ["a.example", "b.example"], "secrets": ["A_KEY"]}},
+        ),
+        ("Reads: the two numbers that are added", {}),
+        ("It reads: nothing of importance here", {}),
+        ("```\nPackages: evil\n```", {}),
+    ],
+)
+def test_lines_around_the_block_declare_what_they_list(words: str, declared: dict[str, object]) -> None:
+    assert declared_in(f"{words}\n\n{FENCED}\n") == declared
+    assert declared_in(f"{FENCED}\n{words}\n") == declared

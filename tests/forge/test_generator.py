@@ -183,6 +183,12 @@ def test_allowed_packages_that_are_imported_need_no_declaration():
     assert read({"source": source}, convert_spec(packages=["numpy"])).packages == ("httpx", "numpy", "pandas")
 
 
+def test_the_powers_of_a_script_header_count():
+    header = '# /// script\n# [tool.toolwright.powers]\n# hosts = ["api.example.com"]\n# ///\n'
+    assert read(f"```python\n{header}{RIGHT}```").grant.hosts == ("api.example.com:443",)
+    assert read(f"Hosts: api.example.com\n```python\n{RIGHT}```").grant.hosts == ("api.example.com:443",)
+
+
 def test_the_packages_of_a_script_header_count():
     header = '# /// script\n# dependencies = ["lxml>=5"]\n# ///\n'
     assert read(f"```python\n{header}{RIGHT}```").packages == ("lxml>=5",)

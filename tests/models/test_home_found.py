@@ -8,6 +8,7 @@ from home_servers import KINDS, HomeModel, HomeServer
 from toolwright.errors import UserError
 from toolwright.models import ModelSettings
 from toolwright.models.choose import choose
+from toolwright.models.prices import is_free
 from toolwright.models.servers import KINDS as WORDS
 
 EMBEDS = HomeModel("nomic-embed-text", tools=False, chats=False)
@@ -65,7 +66,9 @@ def test_a_router_gives_the_model_that_is_loaded_and_loads_none_to_look():
 def test_a_model_that_passes_on_to_somewhere_else_is_taken_only_by_name():
     with HomeServer("ollama", HomeModel("gpt-oss:120b-cloud", remote=True), ABLE) as server:
         assert take(server).name == "qwen3:8b"
-        assert take(model="gpt-oss:120b-cloud", base_url=server.url).name == "gpt-oss:120b-cloud"
+        named = take(model="gpt-oss:120b-cloud", base_url=server.url)
+    assert (named.name, named.remote, named.loaded) == ("gpt-oss:120b-cloud", True, None)
+    assert not is_free(named)
 
 
 @pytest.mark.parametrize("kind", ["ollama", "lmstudio", "llama.cpp"])
@@ -158,3 +161,10 @@ def test_the_usual_ports_are_those_of_the_four():
         "llama.cpp": 8080,
         "vllm": 8000,
     }
+
+
+def test_what_is_not_at_home_is_asked_for_its_list_and_for_nothing_else(monkeypatch):
+    monkeypatch.setattr("toolwright.models.servers.meeting.is_at_home", lambda url: False)
+    with HomeServer("ollama", ABLE) as server:
+        assert take(base_url=server.url).server == ""
+    assert server.paths() == ["/v1/models"]

@@ -297,3 +297,26 @@ def test_a_run_that_was_cut_short_goes_on_in_plain_text_and_asks_nothing_twice(t
     rest = server.chats[before:]
     assert [role_of(body) for body in rest] == ["orchestrator", "orchestrator"]
     assert not any(body.get("tools") for body in rest)
+
+
+def test_a_streamed_answer_is_heard_without_its_blocks():
+    events = []
+    talk(f"I add them.\n{fenced(CALL)}", events=events, stream=True)
+    heard = [event.data["text"] for event in events if event.kind == "text-delta"]
+    assert heard == ["I add them.", "The sum is 5."]
+
+
+@pytest.mark.parametrize("text", ["```json\n{'source': 'x', 'n': True,}\n```", "Here: {'source': 'x', 'n': true}"])
+def test_an_object_that_was_asked_for_in_plain_text_is_read_with_its_slips(text):
+    async def ask(server):
+        models = Models({"orchestrator": ModelSettings("qwen3:8b", server.url)}, MemoryJournal(), MemoryLedger())
+        try:
+            return await models.ask(
+                role="orchestrator", system="[toolwright:orchestrator]", user="u", answer=SHAPE, place=Place("run")
+            )
+        finally:
+            await models.aclose()
+
+    with HomeServer("ollama", HomeModel(tools=False, answer=lambda body: Said(text))) as server:
+        assert asyncio.run(ask(server)).data == {"source": "x", "n": True}
+        assert '{"type": "object", "properties": {"source"' in text_of(server.chats[0]["messages"][0])

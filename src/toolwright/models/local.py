@@ -107,7 +107,10 @@ def _with(choice: ModelChoice, server: Server, model: Served) -> ModelChoice:
         if tools is not False
         else f"{choice.why}; it says that it cannot call tools, and is asked in plain text"
     )
-    return replace(choice, tools=tools, window=window, loaded=loaded, why=why)
+    # What is passed on is never in memory here.
+    return replace(
+        choice, tools=tools, window=window, loaded=None if model.remote else loaded, why=why, remote=model.remote
+    )
 
 
 def _addresses(said: str, env: Mapping[str, str]) -> list[str]:

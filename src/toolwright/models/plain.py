@@ -62,9 +62,17 @@ class Plain(Link):
                 return self._judged(read_out(response, model_request_parameters), model_request_parameters)
         asked = in_words(messages, model_request_parameters)
         settings = {key: value for key, value in (model_settings or {}).items() if "tool" not in key}
-        given = cast(CallSettings, settings)
-        response = await self.wrapped.request(asked, given, ModelRequestParameters(allow_text_output=True))
-        return understood(response, model_request_parameters)
+        given, call = cast(CallSettings, settings), under_way()
+        pieces: list[str] = []
+        hears, call.on_text = call.on_text, pieces.append  # the blocks are no words for whoever listens
+        try:
+            response = await self.wrapped.request(asked, given, ModelRequestParameters(allow_text_output=True))
+        finally:
+            call.on_text = hears
+        response = understood(response, model_request_parameters)
+        if pieces and hears is not None and (words := _text(response)) and not unread(response):
+            hears(words)
+        return response
 
     def _judged(self, response: ModelResponse, parameters: ModelRequestParameters) -> ModelResponse:
         if response.finish_reason == "length":

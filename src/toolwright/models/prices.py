@@ -50,5 +50,5 @@ def worst_case(choice: ModelChoice, request_bytes: int, max_tokens: int) -> floa
 
 def is_free(choice: ModelChoice) -> bool:
     """Whether the model runs on this machine: a server on loopback that says what it is. Any other may be a proxy."""
-    known = choice.provider == "ollama" or choice.server != ""
+    known = (choice.provider == "ollama" or choice.server != "") and not choice.remote
     return known and is_loopback(choice.base_url or OLLAMA_ADDRESS)

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
 from toolwright.models.asking import Reply
+from toolwright.models.loose import object_of
+from toolwright.models.plain import unread
 from toolwright.trace import Cost
 
 _FENCE = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\r?\n(.*?)(?:\r?\n)?[ \t]*```", re.DOTALL)
@@ -19,7 +21,10 @@ def reply_of(response: ModelResponse, model: str, cost: Cost) -> Reply:
     """The Reply in *response*: an object from any tool call, else from JSON in the text, else the text alone."""
     text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
     calls = (part.args for part in response.parts if isinstance(part, ToolCallPart))
-    candidates = (*(_object(args) for args in calls), *(_object(piece) for piece in _pieces(text)))
+    pieces = list(_pieces(text))
+    candidates = [*(_object(args) for args in calls), *(_object(piece) for piece in pieces)]
+    if unread(response) is not None:  # asked for one block of JSON: its slips are no reason not to read it
+        candidates += [object_of(piece) for piece in pieces if piece.lstrip()[:1] == "{"]
     data = next((found for found in candidates if found is not None), None)
     return Reply(text, data, model, cost, truncated=response.finish_reason == "length")
 

@@ -18,6 +18,8 @@ from toolwright.models.link import Link
 from toolwright.models.underway import under_way
 from toolwright.models.values import ModelChoice, ModelSettings, RetrySettings
 
+_LONGEST_LOOK_S = 5.0
+
 Warn = Callable[[str, str], None]
 """Told `(run_id, sentence)` before each wait."""
 
@@ -44,7 +46,7 @@ class Retried(Link):
         """The first whole answer."""
         rules = self._how.retry
         begun = time.monotonic()
-        tried, waited = 0, 0.0
+        tried, waited, looks = 0, 0.0, 0
         while True:
             tried += 1
             try:
@@ -57,7 +59,8 @@ class Retried(Link):
                     raise NoToolsError(fault.sentence) from error
             if fault.loading and self._loaded is not None:
                 # No fault and no try: the model is on its way, and has a patience of its own.
-                since, tried = time.monotonic(), tried - 1
+                since, tried, looks = time.monotonic(), tried - 1, looks + 1
+                await asyncio.sleep(min(_LONGEST_LOOK_S, 0.05 * looks))  # for those that have no word for being well
                 if (tell := under_way().on_wait) is not None:
                     tell()
                 if not await self._loaded(self._how.loading_s - waited):

@@ -40,7 +40,8 @@ _OF_THE_BODY = ("content-type", "content-length", "content-encoding", "transfer-
 
 
 def _asks_for_stream(request: httpx2.Request) -> bool:
-    if request.method != "POST" or not request.url.path.endswith("/chat/completions"):
+    # A look at the bytes first: most requests ask for none, and are long.
+    if b'"stream"' not in request.content or not request.url.path.endswith("/chat/completions"):
         return False
     try:
         return json.loads(request.content).get("stream") is True

@@ -70,6 +70,8 @@ class ModelChoice:
     """Its context as its server reported it when it was chosen."""
     loaded: bool | None = None
     """Whether it was in its server's memory then; None: nobody says."""
+    remote: bool = False
+    """Its server at home passes on to somewhere else what it is told, which may cost."""
 
     def __str__(self) -> str:
         return f"{self.provider}:{self.name}"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from toolwright.models.address import is_at_home
 from toolwright.models.servers import llamacpp, lmstudio, ollama, vllm
 from toolwright.models.servers.asking import Answer, Ask, together
 from toolwright.models.servers.kinds import Served, Server
@@ -52,7 +53,8 @@ def _meet(base_url: str, until: float) -> Server | None:
         return None
     if any(row.get("owned_by") == "toolwright" for row in listed.rows("data")):
         return _other(root, listed, "")  # a script of our own: nothing more to ask
-    for reader in _READERS:
+    # What is not at home is asked for its list and for nothing else.
+    for reader in _READERS if is_at_home(root) else ():
         if (server := reader(ask, listed)) is not None:
             return server
     if base_url == root and not listed.rows("data"):
