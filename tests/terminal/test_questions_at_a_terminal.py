@@ -252,3 +252,25 @@ def test_what_takes_long_is_said_with_its_seconds_and_cleared(home):
     person.presses("ctrl-c")
     assert person.leaves() == 130
     assert "napping is checked" not in person.whole
+
+
+@pytest.mark.long
+def test_a_terminal_that_cannot_move_its_cursor_is_asked_in_plain_lines(home, endpoint, page):
+    person = asked(home, endpoint, TERM="dumb")
+    person.types("what?\r")
+    person.sees("'what?' is not one of y, a, v, n.")
+    person.types("v\r")
+    person.saw("return len(answer.read())")
+    person.types("n\r")
+    person.sees("Why not?")
+    person.types("not today\r")
+    person.saw("person said no not today")
+    assert person.leaves() == 3
+    person = Person(home, "chat", "--home", str(home), *at_model(endpoint.url), TERM="dumb")
+    person.types("make it\r")
+    person.sees("Enter is no")
+    person.types("y\r")
+    person.saw("made look@1")
+    person.types("\x04")
+    assert person.leaves() == 0
+    assert b"\x1b" not in person.raw

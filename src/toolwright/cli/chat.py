@@ -49,7 +49,8 @@ def chat(**options: Any) -> None:
 
     with talk(open_toolwright(options, progress(options["as_json"], brief=on_terminal())), options) as begun:
         session = _Session(begun, options["as_json"])
-        code = session.at_terminal() if on_terminal() else session.from_pipe()
+        # A terminal that cannot move its cursor (TERM=dumb) is read like a pipe.
+        code = session.at_terminal() if on_terminal() and not err().is_dumb_terminal else session.from_pipe()
     sys.exit(code)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import signal
 import sys
 import termios
@@ -10,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from toolwright.cli.look import cut, safe
+from toolwright.cli.look import cut, err, safe
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
@@ -76,10 +78,45 @@ async def choose(choices: list[Choice], note: str = "") -> str:
 
     Ctrl-C is passed on to the program, which cancels this.
     """
-    asked = _Asked(choices, note)
     with contextlib.suppress(EOFError):
-        return await _run(asked.application())
+        if is_plain():
+            return await _by_letter(choices, note)
+        return await _run(_Asked(choices, note).application())
     return ""
+
+
+def is_plain() -> bool:
+    """Whether the terminal can only print one line after the other (TERM=dumb, as in an editor's shell)."""
+    return err().is_dumb_terminal
+
+
+async def _by_letter(choices: list[Choice], note: str) -> str:
+    for one in choices:
+        err().print(f"  [{one.letter}] {one.text}" if one.letter else f"      {one.text}", markup=False)
+    letters = [one.letter for one in choices]
+    while True:
+        if note:
+            err().print(note, markup=False)
+        said = (await _plain_line("> ")).strip().lower()
+        if said in letters:
+            return said
+        note = f"{safe(said)!r} is not one of {', '.join(filter(None, letters))}."
+
+
+async def _plain_line(prompt: str) -> str:
+    """A line as the terminal itself edits it. EOFError."""
+    err().print(prompt, end="", markup=False)
+    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
+    ready = asyncio.Event()
+    loop.add_reader(number, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(number)
+    got = os.read(number, 4096)
+    if not got:
+        raise EOFError
+    return got.decode("utf-8", "replace")
 
 
 @dataclass(slots=True)
@@ -193,6 +230,10 @@ async def line_of_text(prompt: str) -> str:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import DummyHistory
 
+    if is_plain():
+        with contextlib.suppress(EOFError):
+            return await _plain_line(prompt)
+        return ""
     keys = key_bindings()
     keys.add("c-c")(_interrupt)
     session: PromptSession[str] = PromptSession(
@@ -206,6 +247,9 @@ async def line_of_text(prompt: str) -> str:
 
 async def read_through(text: str, title: str) -> None:
     """Show *text* on a screen of its own until the person has read enough."""
+    if is_plain():
+        err().print(text, markup=False)
+        return
     from prompt_toolkit.application import Application
     from prompt_toolkit.layout import HSplit, Layout, Window
     from prompt_toolkit.layout.controls import FormattedTextControl
