@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class Talk:
     def take_turn(self, text: str) -> RunResult:
         """Do what *text* says, going on from what was said before. Ctrl-C ends it with a result `cancelled`."""
         before = self.last
-        extra: dict[str, Any] = {} if before is None or 1 else {"history": before}
+        known = "history" in inspect.signature(self.tw.run).parameters
+        extra: dict[str, Any] = {"history": before} if known and before is not None else {}
         result = self.tw.run(text, files=self.files, out=self.out, **extra)
         self.given += self.files
         self.files = []
