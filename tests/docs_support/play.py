@@ -96,7 +96,7 @@ def play(page: Page, here: World, *, long: bool) -> Iterator[Played]:
 def output_of(page: Page, number: int) -> Block | None:
     """The output that the page shows of its Python block of that number: the block that comes next."""
     after = page.blocks[number + 1 : number + 2]
-    return after[0] if after and (after[0].language, after[0].rest) == ("text", "output") else None
+    return after[0] if after and after[0].language == "text" and after[0].words[:1] == ["output"] else None
 
 
 def _commands(block: Block) -> list[Command]:
@@ -175,5 +175,5 @@ class _Python:
             self._here.told(said["printed"]),
             said["wrong"],
             shown=output.text.splitlines() if output else [],
-            compared=output is not None,
+            compared=output is not None and ("full" not in output.words or has_full_sandbox()),
         )
