@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from toolwright.cli.look import cut, dollars, rest, safe, short
+from toolwright.cli.look import NO_REASON, cut, dollars, rest, safe, short
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnsw
         return ApprovalAnswer(False, reason=safe(reason.strip()))
     if said in ("y", "a"):
         return ApprovalAnswer(True, "host" if said == "a" else "once")
-    return ApprovalAnswer(False, reason="The person said no.")
+    return ApprovalAnswer(False, reason=NO_REASON)
 
 
 def _choices() -> list[Choice]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from toolwright.cli.checks import event_line
-from toolwright.cli.look import dollars, duration, err, safe, short, waiting
+from toolwright.cli.look import NO_REASON, dollars, duration, err, safe, short, waiting
 from toolwright.cli.waiting import Waiting
 from toolwright.trace import Event, Sink
 
@@ -92,7 +92,8 @@ def _outcome(data: Data, page: _Page) -> Iterator[Line]:
 
 
 def _answered(data: Data, page: _Page) -> Iterator[Line]:
-    word = "yes" if data.get("yes") else f"no {data.get('reason', '')}".rstrip()
+    reason = "" if data.get("reason") == NO_REASON else data.get("reason", "")
+    word = "yes" if data.get("yes") else f"no {reason}".rstrip()
     style = "green" if data.get("yes") else "yellow"
     return page.full(f"  {data.get('who', 'person')} said {word}", style, 4)
 

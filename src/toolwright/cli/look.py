@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
     from toolwright.cli.waiting import Waiting
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile(
+    # Control characters; what has no width or turns the direction; line ends that are none here; fillers; hidden tags.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+
+NO_REASON = "The person said no."
+"""What a model reads of a no without a reason."""
 
 
 def safe(text: str) -> str:
