@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from home_servers import HomeModel, HomeServer, Said, environ, events_in, refuse, toolwright
@@ -71,10 +72,17 @@ def test_loading_takes_no_try_from_the_request_and_has_a_patience_of_its_own():
     """More 503 than there are tries; each is a look at /health, not a request."""
     events = []
     with HomeServer("llama.cpp", HomeModel(looks=3)) as server:
-        text, _ = asked(server, events, retry=QUICK.__class__(tries=1))
+        text, _ = asked(server, events, retry=replace(QUICK, tries=1))
     assert text == "It is done."
     assert server.paths().count("/health") == 3
     assert len(server.chats) == 2
+
+
+def test_a_fault_after_the_loading_has_all_its_tries():
+    broken = {"error": {"message": "slot unavailable"}}
+    faults = [refuse(503, LOADING), refuse(503, LOADING), refuse(500, broken)]
+    with HomeServer("llama.cpp", HomeModel(faults=faults)) as server:
+        assert asked(server, [], retry=replace(QUICK, tries=2))[0] == "It is done."
 
 
 def test_a_model_that_is_never_loaded_is_given_up_with_one_sentence():

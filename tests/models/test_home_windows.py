@@ -87,6 +87,17 @@ def test_before_it_is_loaded_it_is_the_models_own_limit_and_afterwards_the_true_
     assert [event.data["text"] for event in events if event.kind == "warning"] != []
 
 
+def test_ollama_is_made_to_load_before_the_first_question_so_that_a_small_window_is_told_before_it():
+    class Asked(list):
+        def append(self, event):
+            super().append((event.kind, len(server.chats)))
+
+    events = Asked()
+    with HomeServer("ollama", HomeModel(context=4096, loaded=False)) as server:
+        asked(models(server.url, events))
+    assert events == [("warning", 0), ("cost", 1)]
+
+
 def test_num_ctx_of_the_model_file_counts_before_it_is_loaded():
     class Own(HomeServer):
         def _ollama(self, http, path, body):

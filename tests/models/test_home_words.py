@@ -211,6 +211,13 @@ def test_an_empty_answer_is_asked_for_again(empty):
     assert len(chats) == 4
 
 
+def test_two_messages_of_the_user_in_a_row_are_one():
+    """Many chat templates refuse anything else. An answer that stays empty leaves nothing between them."""
+    output, _, chats = talk(Said(""), Said(""), Said(""), fenced(CALL))
+    assert output == "The sum is 5."
+    assert [one["role"] for one in chats[3]["messages"]] == ["system", "user"]
+
+
 def test_a_block_that_cannot_be_read_is_asked_for_again_and_in_the_end_one_sentence():
     broken = '```json\n{"tool": "add" "arguments": {a: 2}}}\n```'
     output, called, chats = talk(broken, fenced(CALL))
@@ -253,7 +260,7 @@ def test_structure_that_cannot_be_read_twice_in_a_row_makes_it_plain_text():
 
 
 def test_one_bad_structure_between_good_ones_changes_nothing():
-    good, bad = Said(calls=[("write_tool", {"source": "x"})]), Said(calls=[("write_tool", "{")])
+    good, bad = Said(calls=[("write_tool", {"source": "x"})]), Said(calls=[("write_tool", "{not json")])
     model = HomeModel(faults=[bad, good, bad, good])
     _, chats = questions(model, 4, [], MemoryJournal())
     assert all(body.get("tools") for body in chats)
