@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from home_servers import HomeModel, HomeServer, Said, environ, events_in, refuse, toolwright
+from home_servers import KINDS, HomeModel, HomeServer, Said, environ, events_in, refuse, toolwright
 from model_kit import QUICK, SHAPE, MemoryJournal, MemoryLedger
 
 from toolwright.errors import ModelError
@@ -58,6 +58,33 @@ def test_a_model_that_takes_long_to_load_is_waited_for_and_a_line_says_so(kind):
     assert last.startswith("waited 1.")
     assert [event.kind for event in events if event.kind == "warning"] == []
     assert len([entry for entry in ledger.entries if entry.state == "settled"]) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_that_thinks_long_is_not_said_to_load(kind):
+    def slow(body):
+        time.sleep(1.3)
+        return Said("thought")
+
+    events = []
+    with HomeServer(kind, HomeModel(answer=slow)) as server:
+        asked(server, events)
+    assert waits(events) == []
+
+
+def test_a_model_that_was_let_go_of_meanwhile_is_waited_for_again(monkeypatch):
+    monkeypatch.setattr("toolwright.models.loading._IDLE_S", 0.0)  # a minute is too long for a test
+    events = []
+    model = HomeModel(answer=lambda body: Said("again"))
+
+    def let_go(http, body):
+        server._loaded_at[model.name] = time.monotonic() + 1.5
+        server._chat(http, model, body)
+
+    with HomeServer("ollama", model) as server:
+        model.faults = [let_go]
+        asked(server, events, times=2)
+    assert [done for done, _ in waits(events)] == [False, True]
 
 
 def test_a_model_that_is_there_is_not_waited_for():

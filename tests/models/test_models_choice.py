@@ -16,11 +16,11 @@ from toolwright.models.scripted import ScriptedServer
 from toolwright.models.table import PROVIDERS
 
 NOWHERE = {"OLLAMA_HOST": "127.0.0.1:1"}
-"""No Ollama, even on a machine that runs one."""
+"""No Ollama, even on a machine that runs one; `off` is for the other servers."""
 
 
 def take(model=None, base_url=None, **env):
-    return choose(ModelSettings(model, base_url), {**NOWHERE, **env})
+    return choose(ModelSettings(model, base_url, local_servers="off"), {**NOWHERE, **env})
 
 
 @pytest.fixture

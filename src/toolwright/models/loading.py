@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SHOWN_AFTER_S = 1.0
 """A wait shorter than this is not worth a line."""
 _LOOK_S = 2.0
+_IDLE_S = 60.0
+"""A model that answered so recently is taken to be in memory; Ollama and LM Studio let go of idle ones."""
+_LETTING_GO = ("ollama", "lmstudio")
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.25, 2.0
 
 
@@ -38,6 +41,8 @@ class AtHome:
     window: Window | None = None
     ready: bool = False
     """It has answered once, so it was in memory."""
+    answered_at: float = 0.0
+    """On the clock of `time.monotonic`."""
     warned: set[str] = field(default_factory=set)
     """Runs that were told that its context is small."""
 
@@ -60,12 +65,12 @@ class Loaded(Link):
         """The answer; of a model that is not in memory after it is, with an event that says so while it takes long."""
         home, run_id = self._home, under_way().place.run_id
         first = bool(home.choice.server) and not home.ready
-        async with self._told(run_id, first):
+        async with self._told(run_id):
             if first:
                 await self._load()
             self._warn(run_id)
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
-        home.ready = True
+        home.ready, home.answered_at = True, time.monotonic()
         if first and home.choice.loaded is False:
             await self._look()
             self._warn(run_id)
@@ -108,8 +113,8 @@ class Loaded(Link):
         self._emit(Event("warning", run_id, {"text": text}))
 
     @asynccontextmanager
-    async def _told(self, run_id: str, first: bool) -> AsyncIterator[None]:
-        """Events about a wait: of the *first* answer if it takes long, of another if its server says it loads."""
+    async def _told(self, run_id: str) -> AsyncIterator[None]:
+        """Events about a wait: where its server says that it loads, or where it takes long and is not in memory."""
         began, shown = time.monotonic(), False
         kind, name = kind_of(self._home.choice.server), self._home.choice.name
         server = kind.title if kind else ""
@@ -126,7 +131,7 @@ class Loaded(Link):
                 tell(f"waiting for {name} to load" + (f" ({server})" if server else ""), done=False)
 
         under_way().on_wait = show
-        timer = asyncio.get_running_loop().call_later(SHOWN_AFTER_S, show) if first else None
+        timer = asyncio.create_task(self._watch(show)) if self._may_be_away() else None
         try:
             yield
         finally:
@@ -134,6 +139,23 @@ class Loaded(Link):
                 timer.cancel()
             if shown:
                 tell(f"waited {time.monotonic() - began:.1f} s for {name}", done=True)
+
+    def _may_be_away(self) -> bool:
+        """Whether the model may have to be loaded for this request."""
+        home = self._home
+        if not home.ready:
+            return home.choice.loaded is False
+        return home.choice.server in _LETTING_GO and time.monotonic() - home.answered_at > _IDLE_S
+
+    async def _watch(self, show: Callable[[], None]) -> None:
+        await asyncio.sleep(SHOWN_AFTER_S)
+        home = self._home
+        if home.ready and home.choice.base_url is not None:
+            look = (home.choice.server, home.choice.base_url, home.choice.name, _LOOK_S)
+            _, loaded = await asyncio.to_thread(now_at, *look)
+            if loaded:  # it only thinks
+                return
+        show()
 
 
 async def until_loaded(client: httpx2.AsyncClient, base_url: str, seconds: float) -> bool:
