@@ -202,7 +202,7 @@ def test_a_full_shelf_is_said_and_what_fitted_is_there(tmp_path):
 
 
 def test_ctrl_c_half_way_keeps_what_was_taken_and_the_rest_is_taken_later(tmp_path, home):
-    slow = 'import time\n\n\ndef slow(n: int) -> int:\n    """Slow.\n\n    >>> slow(1)\n    1\n    """\n    time.sleep(0.7)\n    return n\n'
+    slow = 'import time\n\n\ndef slow(n: int) -> int:\n    """Slow.\n\n    >>> slow(7301)\n    7301\n    """\n    if n == 7301:\n        time.sleep(1.5)\n    return n\n'
     place = folder(tmp_path, {"mean.py": MEAN, "slow.py": slow, "slug.py": SLUG})
     words = [*TOOLWRIGHT, "import", str(place), "--home", str(home)]
     process = subprocess.Popen(
