@@ -14,7 +14,7 @@ from toolwright import settings as settings_module
 from toolwright.bringing import POWERS, Bringing, refused
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
-from toolwright.errors import EditedError, RefusedError, RetiredError, UserError
+from toolwright.errors import EditedError, NotFoundError, RefusedError, RetiredError, UserError
 from toolwright.folders import ImportReport, OnEach, import_folder
 from toolwright.orchestrator import Options
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
@@ -100,14 +100,16 @@ class Toolwright:
         files: Sequence[str | Path] = (),
         out: str | Path | None = None,
         resume: str | None = None,
+        history: RunResult | Run | str | None = None,
         sink: Sink | None = None,
     ) -> RunResult:
         """Do *task* and wait. Ctrl-C ends the run, keeps its trace and returns its result `cancelled`.
 
         *files* are put into the tools' work folder, read-only; what tools leave is copied to *out*. *resume* goes on
-        with the run of that id instead. Raises UserError before anything began (no model, no such file).
+        with the run of that id instead. *history* is a run (its result, record or id) whose conversation *task* goes on
+        with: what was said, its files, its tools. Raises UserError before anything began (no model, no such file).
         """
-        return self._portal.run(self._run(task, files, out, resume, self._approve, sink))
+        return self._portal.run(self._run(task, files, out, resume, history, self._approve, sink))
 
     async def arun(
         self,
@@ -116,19 +118,25 @@ class Toolwright:
         files: Sequence[str | Path] = (),
         out: str | Path | None = None,
         resume: str | None = None,
+        history: RunResult | Run | str | None = None,
         sink: Sink | None = None,
     ) -> RunResult:
         """`run`, awaited. An async `approve` runs on the caller's loop."""
         approve = _on_this_loop(self._approve)
-        return await self._portal.run_from_loop(self._run(task, files, out, resume, approve, sink))
+        return await self._portal.run_from_loop(self._run(task, files, out, resume, history, approve, sink))
 
     async def stream(
-        self, task: str, *, files: Sequence[str | Path] = (), out: str | Path | None = None
+        self,
+        task: str,
+        *,
+        files: Sequence[str | Path] = (),
+        out: str | Path | None = None,
+        history: RunResult | Run | str | None = None,
     ) -> AsyncIterator[Event]:
         """The events of a run as they happen; the last is `result`. Leaving the loop early cancels the run."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         listener = _Listener(asyncio.get_running_loop(), events)
-        work = asyncio.ensure_future(self.arun(task, files=files, out=out, sink=listener))
+        work = asyncio.ensure_future(self.arun(task, files=files, out=out, history=history, sink=listener))
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -144,18 +152,23 @@ class Toolwright:
         files: Sequence[str | Path],
         out: str | Path | None,
         resume: str | None,
+        history: RunResult | Run | str | None,
         approve: Approve | None,
         sink: Sink | None,
     ) -> RunResult:
         run_id, heard = resume or new_run_id(), self._parts.switchboard
         with heard.listening(run_id, sink or Silence()):
             if resume is not None:
+                if history is not None:
+                    raise UserError("A resumed run goes on with what it began with; leave out `history`.")
                 return await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
             if not task.strip():
                 raise UserError("The task is empty; say in a sentence what is to be done.")
             options = self._options(files, out)
-            orchestrator = self._parts.orchestrator
-            return await orchestrator.run(task, run_id=run_id, options=options, approve=approve, sink=heard)
+            before = _id_of(history)
+            return await self._parts.orchestrator.run(
+                task, run_id=run_id, options=options, approve=approve, sink=heard, history=before
+            )
 
     def _options(self, files: Sequence[str | Path] = (), out: str | Path | None = None) -> Options:
         own = self.settings
@@ -285,6 +298,13 @@ class Toolwright:
         """The run of that id. NotFoundError."""
         return self._parts.home.runs.get(_checked(run_id))
 
+    def newest_conversation(self) -> Run:
+        """The run that ended last and can be gone on from: what `--continue` without an id means. NotFoundError."""
+        home = self._parts.home
+        if not (run_id := home.turns.newest(self.settings.namespace)):
+            raise NotFoundError("There is no earlier conversation to go on with; give a task alone.")
+        return home.runs.get(run_id)
+
     def events(self, run_id: str) -> list[Event]:
         """Everything that happened in a run, in order. NotFoundError."""
         return self._parts.home.runs.events(self.run_record(run_id).id)
@@ -358,6 +378,13 @@ def _on_this_loop(approve: Approve | None) -> Approve | None:
         return given
 
     return ask
+
+
+def _id_of(history: RunResult | Run | str | None) -> str:
+    if history is None:
+        return ""
+    given = history if isinstance(history, str) else history.id if isinstance(history, Run) else history.run_id
+    return _checked(given)
 
 
 def _checked(run_id: str) -> str:

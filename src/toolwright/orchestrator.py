@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from toolwright.call import FileRef
 from toolwright.calling import Calls, Values
 from toolwright.consent import ApprovalBook, Approve, Consent
+from toolwright.conversation import (
+    Earlier,
+    TurnBook,
+    ValuesOfAll,
+    closed,
+    gone_on_from,
+    packed,
+    recalled,
+    recorded_answer,
+)
 from toolwright.errors import ModelError, RefusedError
 from toolwright.executor import Executor
 from toolwright.forge import Forge
@@ -22,9 +32,13 @@ from toolwright.notes import Notes
 from toolwright.registry import Registry
 from toolwright.requests import Requests
 from toolwright.runs import RunResult, held, judged, result_of
+from toolwright.store.turns import Turn
 from toolwright.trace import Cost, Event, EventKind, Place, Run, RunStatus, Silence, Sink, new_run_id
 from toolwright.workbench import Surface, ToolJournal, Workbench
-from toolwright.workspace import Workspace
+from toolwright.workspace import Workspace, carry, given_again
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage
 
 
 class RunBook(Protocol):
@@ -52,6 +66,7 @@ class House:
     executor: Executor
     forge: Forge
     runs: RunBook
+    turns: TurnBook
     journal: ToolJournal
     approvals: ApprovalBook
     values: Values
@@ -76,15 +91,25 @@ class Options:
     """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
 
 
+_NOTHING = Earlier()
+
+
 class _Stopped(Exception):
     """The loop was ended by a limit; the message says which and how to lift it."""
 
 
 def workbench(
-    house: House, run: Run, options: Options, consent: Consent, sink: Sink, cancel: threading.Event
+    house: House,
+    run: Run,
+    options: Options,
+    consent: Consent,
+    sink: Sink,
+    cancel: threading.Event,
+    earlier: Earlier = _NOTHING,
 ) -> Workbench:
-    """The workbench of *run*: everything that answers its model's tool calls."""
-    notes = Notes()
+    """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls."""
+    notes = Notes(shown=earlier.shown)
+    values = ValuesOfAll(house.values, tuple(turn.run_id for turn in reversed(earlier.turns)))
     files = Workspace(house.folder / run.id, options.files, settled=True)
     requests = Requests(
         run.id,
@@ -100,29 +125,36 @@ def workbench(
         run.task,
         files,
     )
-    calls = Calls(
-        run.id, run.namespace, house.registry, house.executor, house.values, files, consent, notes, sink, cancel
-    )
+    calls = Calls(run.id, run.namespace, house.registry, house.executor, values, files, consent, notes, sink, cancel)
     return Workbench(run.id, options.surface, requests, calls, notes, house.journal)
 
 
 class _UnderWay:
     """One run, from its first step (or its record) to its result."""
 
-    def __init__(self, house: House, run: Run, options: Options, approve: Approve | None, sink: Sink) -> None:
-        self._house, self._run, self._options, self._sink = house, run, options, sink
+    def __init__(
+        self, house: House, run: Run, options: Options, approve: Approve | None, sink: Sink, earlier: Earlier = _NOTHING
+    ) -> None:
+        self._house, self._run, self._options, self._sink, self._earlier = house, run, options, sink, earlier
         self._cancel = threading.Event()
         self._deadline: asyncio.Timeout | None = None
         self._said = ""
         consent = Consent(approve, house.approvals, sink, run.id, self._thinking)
-        self._bench = workbench(house, run, options, consent, sink, self._cancel)
+        self._bench = workbench(house, run, options, consent, sink, self._cancel, earlier)
+        self._first = run.task
+        self._messages: Callable[[], list[ModelMessage]] = list
+        """The messages of this run so far."""
 
-    async def result(self) -> RunResult:
-        """Run the loop to its end, whatever that is, and record it."""
+    async def result(self, left_out: Sequence[str] = ()) -> RunResult:
+        """Run the loop to its end, whatever that is, and record it. *left_out*: what is to be said at the beginning."""
         began = time.monotonic()
         run = self._run
         why = run.settings.get("why", "")
-        self._emit("run-started", task=run.task, model=run.model, why=why, surface=run.surface)
+        self._emit(
+            "run-started", task=run.task, model=run.model, why=why, surface=run.surface, continues=self._earlier.run_id
+        )
+        for text in left_out:
+            self._emit("warning", text=text)
         try:
             status, output, reason = await self._ending()
         except BaseException as error:
@@ -165,9 +197,11 @@ class _UnderWay:
         agent = Agent(
             model, instructions=self._house.prompt, toolsets=[toolset], retries={"output": self._options.max_steps}
         )
-        first = await self._first_message()
+        self._first = await self._first_message()
+        history, limits = self._earlier.messages(), UsageLimits(request_limit=None)
         try:
-            async with agent.iter(first, usage_limits=UsageLimits(request_limit=None)) as steps:
+            async with agent.iter(self._first, message_history=history or None, usage_limits=limits) as steps:
+                self._messages = steps.new_messages
                 async for node in steps:
                     if Agent.is_model_request_node(node):
                         step += 1
@@ -186,6 +220,8 @@ class _UnderWay:
         parts = [self._run.task]
         if names := self._bench.calls.workspace.given_names:
             parts.append(f"Files in the work folder of every tool, read-only: {', '.join(names)}")
+        if names := self._bench.calls.workspace.carried_names:
+            parts.append(f"Files there that earlier calls left: {', '.join(names)}")
         if matches and self._options.surface == "fixed":
             parts.append(f"Tools on the shelf that may fit; call them with run_tool:\n{matches}")
         return "\n\n".join(parts)
@@ -240,10 +276,25 @@ class _UnderWay:
             cost=await asyncio.to_thread(self._house.runs.cost, self._run.id),
             settings={**self._run.settings, "reason": reason},
         )
+        await asyncio.to_thread(self._keep_turn, reason)
         await asyncio.to_thread(self._house.runs.finish, run)
         result = replace(result_of(run), wall_s=time.monotonic() - began)
         self._emit("result", **result.to_json())
         return result
+
+    def _keep_turn(self, why: str) -> None:
+        """What a run that goes on from this one needs."""
+        run, before, notes = self._run, self._earlier, self._bench.notes
+        said = closed(self._messages(), self._first, why, recorded_answer(self._house.journal.get, run.id))
+        turn = Turn(
+            run.id,
+            parent=before.run_id,
+            parent_ending=before.ending,
+            shown=tuple(notes.shown),
+            made=tuple(notes.made),
+            messages=packed(said),
+        )
+        self._house.turns.add(turn)
 
     def _emit(self, kind: EventKind, **data: Any) -> None:
         self._sink.emit(Event(kind, self._run.id, data))
@@ -263,15 +314,33 @@ class Orchestrator:
         options: Options | None = None,
         approve: Approve | None = None,
         sink: Sink | None = None,
+        history: str = "",
     ) -> RunResult:
         """The result of *task*. A provider that is dead for good is a result `failed`, a cancel one `cancelled`.
 
-        Raises UserError before anything began (no model, a file that is not there), FaultError and the like during it.
+        *history* is the id of the run to go on from. Raises UserError before anything began (no model, a file that is
+        not there, a run that cannot be gone on from), FaultError and the like during it.
         """
-        choice = self._house.models.choice("orchestrator")
-        options = options or Options()
-        given = Workspace(self._house.folder / (run_id := run_id or new_run_id()), options.files).given
-        options = replace(options, files=given, out=str(Path(options.out or f"toolwright-files/{run_id}").absolute()))
+        house, sink = self._house, sink or Silence()
+        with ExitStack() as until_its_end:
+            with gone_on_from(
+                house.turns, house.runs, house.folder, (options or Options()).namespace, history
+            ) as earlier:
+                run, options, left_out = self._begun(task, run_id or new_run_id(), options or Options(), earlier)
+                until_its_end.enter_context(held(house.folder / run.id, run.id))
+                if earlier.run_id:
+                    before, now = (house.folder / one for one in (earlier.run_id, run.id))
+                    left_out += await asyncio.to_thread(carry, before, now, options.files)
+                house.runs.begin(run)
+            under_way = _UnderWay(house, run, options, approve, sink, earlier)
+            return await under_way.result(left_out)
+
+    def _begun(self, task: str, run_id: str, options: Options, earlier: Earlier) -> tuple[Run, Options, list[str]]:
+        """The run as it is recorded, its options settled, and sentences on earlier files that it does not have."""
+        choice, models = self._house.models.choice("orchestrator"), self._house.models.kept()
+        files, left_out = given_again(earlier.files, Workspace(self._house.folder / run_id, options.files).given)
+        out = str(Path(options.out or f"toolwright-files/{run_id}").absolute())
+        options = replace(options, files=files, out=out)
         run = Run(
             run_id,
             task,
@@ -280,11 +349,10 @@ class Orchestrator:
             surface=options.surface,
             started_at=time.time(),
             settings={name: getattr(options, name) for name in options.__slots__}
-            | {"why": choice.why, "models": self._house.models.kept()},
+            | {"why": choice.why, "models": models}
+            | {"continues": earlier.run_id, "continues_ending": earlier.ending},
         )
-        with held(self._house.folder / run_id, run_id):
-            self._house.runs.begin(run)
-            return await _UnderWay(self._house, run, options, approve, sink or Silence()).result()
+        return run, options, left_out
 
     async def resume(self, run_id: str, *, approve: Approve | None = None, sink: Sink | None = None) -> RunResult:
         """Go on with a run that was cut short, without repeating what is on record; of a finished one, its result.
@@ -298,4 +366,6 @@ class Orchestrator:
             self._house.models.assume(run.settings.get("models", {}))
             kept = {name: run.settings[name] for name in Options.__slots__ if name in run.settings}
             options = Options(**kept | {"files": tuple(kept.get("files", ()))})
-            return await _UnderWay(self._house, run, options, approve, sink or Silence()).result()
+            before = run.settings.get("continues", ""), run.settings.get("continues_ending", 0)
+            earlier = recalled(self._house.turns, self._house.runs, *before)
+            return await _UnderWay(self._house, run, options, approve, sink or Silence(), earlier).result()

@@ -36,6 +36,8 @@ class RunResult:
     """Why this model was taken."""
     reason: str = ""
     """Why the run is not complete; empty if it is."""
+    continues: str = ""
+    """The run whose conversation it went on with; empty for the first of one."""
 
     def to_json(self) -> dict[str, Any]:
         """The `result` event's data."""
@@ -57,6 +59,7 @@ class RunResult:
             "why": self.why,
             "reason": self.reason,
             "run_id": self.run_id,
+            "continues": self.continues,
         }
 
 
@@ -74,6 +77,7 @@ def result_of(run: Run) -> RunResult:
         run.model,
         str(run.settings.get("why", "")),
         str(run.settings.get("reason", "")),
+        str(run.settings.get("continues", "")),
     )
 
 
@@ -94,10 +98,23 @@ def judged(answer: str, gap: str) -> tuple[RunStatus, str, str]:
 @contextmanager
 def held(folder: Path, run_id: str) -> Iterator[None]:
     """Hold the run in *folder* for this process; UserError if another one has it. A kill lets go of it."""
+    with _locked(folder, run_id, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def looked_at(folder: Path, run_id: str) -> Iterator[None]:
+    """Keep others from holding the run in *folder*, but not from looking at it; UserError if somebody holds it."""
+    with _locked(folder, run_id, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, run_id: str, how: int) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"Run {run_id} is under way in another process; wait for it, or stop it first.") from None
         yield

@@ -15,7 +15,7 @@ RunStatus = Literal["running", "complete", "incomplete", "failed", "cancelled"]
 Role = Literal["orchestrator", "generator", "examiner", "improver"]
 
 EventKind = Literal[
-    "run-started",  # task, model, why, surface
+    "run-started",  # task, model, why, surface, continues
     "text",  # text: a whole message of the model
     "text-delta",  # text: a piece of one, while it streams
     "tool-requested",  # name, description

@@ -142,6 +142,7 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         executor=executor,
         forge=forge,
         runs=home.runs,
+        turns=home.turns,
         journal=home.journal,
         approvals=home.approvals,
         values=home.values,

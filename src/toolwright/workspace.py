@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toolwright.call import FileRef
@@ -17,6 +18,9 @@ from toolwright.sandbox import InputFile
 MAX_FILES = 256
 MAX_BYTES = 64 * 10**6
 """What a run may carry from call to call and hand out; a single call has limits of its own."""
+
+CARRIED = "carried.json"
+"""In a run's folder: the sha256 of each file that it took over from earlier runs, by relative path."""
 
 
 class Workspace:
@@ -32,6 +36,7 @@ class Workspace:
         self._root = folder / "work"
         self._landing = folder / "landing"
         self._given = _given(given, settled)
+        self._carried = _carried(folder)
         self.left_out: list[str] = []
         """Sentences about files that were not kept, with the limit that kept them out."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -95,13 +100,20 @@ class Workspace:
             return f"a run carries at most {MAX_BYTES // 10**6} MB of files."
         return ""
 
+    @property
+    def carried_names(self) -> tuple[str, ...]:
+        """Relative paths of the files that earlier runs of the conversation left."""
+        return tuple(self._carried)
+
     def hand_out(self, out: Path) -> tuple[FileRef, ...]:
         """Copy what calls left to folder *out*, never over anything; each FileRef names the copy's absolute path.
 
-        Where *out* cannot be written nothing is lost: `left_out` gets a sentence that says where the files lie.
+        What earlier runs left is copied only if this one changed it. Where *out* cannot be written nothing is lost:
+        `left_out` gets a sentence that says where the files lie.
         """
         try:
-            return tuple(_copy(self._root / path, out.absolute() / path) for path in self.paths())
+            new = [path for path in self.paths() if self._carried.get(path) != _sha256(self._root / path)]
+            return tuple(_copy(self._root / path, out.absolute() / path) for path in new)
         except OSError as error:
             self.left_out.append(f"The files could not be copied to {out}: {error}. They lie in {self._root}.")
             return ()
@@ -109,6 +121,58 @@ class Workspace:
     def discard(self) -> None:
         """Remove the folder with all that calls left; copies that were handed out stay."""
         shutil.rmtree(self._root.parent, ignore_errors=True)
+
+
+def carry(before: Path, folder: Path, given: Iterable[str]) -> list[str]:
+    """Copy what the run in the folder *before* left to that of the next run, all or nothing; sentences on what was not.
+
+    *given*: settled paths of the files that a person handed in; their names are taken.
+    """
+    held, left_out = {_named(path, True)[0] for path in given}, []
+    staged = Path(tempfile.mkdtemp(dir=folder))
+    sums: dict[str, str] = {}
+    for path in Workspace(before).paths():
+        if path.split("/")[0] in held:
+            left_out.append(f"{path}, left earlier, is not there now: a file of that name was handed in.")
+            continue
+        target = staged / "work" / path
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data = _read(before / "work" / path)
+        target.write_bytes(data)
+        sums[path] = hashlib.sha256(data).hexdigest()
+    if sums:
+        # The list first: a work folder without it would be handed out as if this run had made it all.
+        (staged / CARRIED).write_text(json.dumps(sums), "utf-8")
+        (staged / CARRIED).replace(folder / CARRIED)
+        (staged / "work").replace(folder / "work")
+    shutil.rmtree(staged, ignore_errors=True)
+    return left_out
+
+
+def given_again(before: Sequence[str], now: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The settled paths of files handed in earlier and *now* together, and sentences on those that are gone.
+
+    A file that is handed in now stands for an earlier one of its name.
+    """
+    taken = {_named(path, True)[0] for path in now}
+    kept, gone = [], []
+    for path in before:
+        name, host = _named(path, True)
+        if name in taken:
+            continue
+        if host.is_file():
+            kept.append(path)
+        else:
+            gone.append(f"{name}, handed in earlier, is no longer at {host}; hand it in again if it is needed.")
+    return (*kept, *now), gone
+
+
+def _carried(folder: Path) -> Mapping[str, str]:
+    try:
+        found: dict[str, str] = json.loads((folder / CARRIED).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def _given(paths: Iterable[str | Path], settled: bool) -> tuple[InputFile, ...]:

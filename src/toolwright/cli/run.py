@@ -12,6 +12,7 @@ from toolwright.cli.live import print_json, progress
 from toolwright.cli.look import dollars, duration, err, out, safe
 from toolwright.cli.options import model_options, open_toolwright
 from toolwright.errors import UserError
+from toolwright.trace import is_run_id
 
 if TYPE_CHECKING:
     from toolwright.runs import RunResult
@@ -19,13 +20,34 @@ if TYPE_CHECKING:
 EXIT_CODES = {"complete": 0, "incomplete": 3, "failed": 5, "cancelled": 130}
 
 
-@click.command()
+class _GoingOn(click.Command):
+    """A command whose `--continue` takes the word behind it only if that is the id of a run."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments, read after each bare `--continue` was written out."""
+        end = args.index("--") if "--" in args else len(args)
+        written: list[str] = []
+        for word in args[:end]:
+            if written[-1:] == ["--continue="] and is_run_id(word):
+                written[-1] += word
+            else:
+                written.append("--continue=" if word == "--continue" else word)
+        return super().parse_args(ctx, written + args[end:])
+
+
+@click.command(cls=_GoingOn)
 @click.argument("task", nargs=-1)
 @click.option(
     "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/RUN/).")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
+@click.option(
+    "--continue",
+    "continues",
+    metavar="[ID]",
+    help="Go on with the conversation of the run ID, or of the newest one.",
+)
 @click.option(
     "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write the model's answers as a script."
 )
@@ -34,7 +56,8 @@ EXIT_CODES = {"complete": 0, "incomplete": 3, "failed": 5, "cancelled": 130}
 def run(task: tuple[str, ...], **options: Any) -> None:
     """Do TASK; make the tools that it lacks, in the sandbox, and keep them.
 
-    TASK may be given without quotes, or as - to be read from standard input.
+    TASK may be given without quotes, or as - to be read from standard input. With --continue it goes on with an earlier
+    conversation, its files and its tools.
     """
     words = " ".join(task)
     if words == "-":
@@ -45,7 +68,8 @@ def run(task: tuple[str, ...], **options: Any) -> None:
         _check_resume(words, options)
     as_json = options["as_json"]
     with open_toolwright(options, progress(as_json)) as tw:
-        result = tw.run(words, files=options["files"], out=options["out"], resume=options["resume"])
+        before = tw.newest_conversation() if options["continues"] == "" else options["continues"]
+        result = tw.run(words, files=options["files"], out=options["out"], resume=options["resume"], history=before)
     if as_json:
         print_json(as_result(result))
     else:
@@ -55,6 +79,7 @@ def run(task: tuple[str, ...], **options: Any) -> None:
 
 def _check_resume(words: str, options: dict[str, Any]) -> None:
     given = {"TASK": words, "--file": options["files"], "--out": options["out"], "--max-steps": options["max_steps"]}
+    given |= {"--continue": None if options["continues"] is None else options["continues"] or "the newest"}
     given |= {"--surface": options["surface"], "--max-new-tools": options["max_new_tools"]}
     for name, value in given.items():
         if value not in (None, "", ()):

@@ -19,6 +19,7 @@ from toolwright.store.liveruns import LiveRunBook
 from toolwright.store.migrations import check, migrate
 from toolwright.store.redaction import Redaction
 from toolwright.store.runs import RunBook
+from toolwright.store.turns import TurnBook
 from toolwright.store.values import ValueBook
 
 
@@ -31,6 +32,7 @@ class Home:
         self._redaction = Redaction()
         self.ledger = LedgerBook(data)
         self.runs = RunBook(data, self._redaction, self.ledger)
+        self.turns = TurnBook(data, self._redaction)
         self.journal = JournalBook(data, self._redaction)
         self.approvals = ApprovalBook(data)
         self.calls = CallBook(data, self._redaction)

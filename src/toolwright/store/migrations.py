@@ -116,6 +116,19 @@ STEPS = (
     """
     CREATE TABLE live_runs (key TEXT PRIMARY KEY, at REAL NOT NULL)
     """,
+    """
+    CREATE TABLE turns (
+        run_id TEXT NOT NULL,
+        ending INTEGER NOT NULL,
+        parent TEXT NOT NULL,
+        parent_ending INTEGER NOT NULL,
+        shown TEXT NOT NULL,
+        made TEXT NOT NULL,
+        messages TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (run_id, ending)
+    )
+    """,
 )
 """Step n brings a home from version n - 1 to version n."""
 
