@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import sys
 import tomllib
 import urllib.request
 
@@ -13,7 +12,7 @@ import yaml
 from docs_support.console import commands
 from docs_support.pages import PAGES, ROOT, Block, Page, page
 from docs_support.play import has_parts, opened, output_of, play
-from docs_support.world import has_full_sandbox, world
+from docs_support.world import has_full_sandbox
 from toolwright import settings
 from toolwright.models.scripted import ScriptedServer
 from toolwright.store.home import Home
@@ -53,15 +52,6 @@ def test_a_page_runs_from_top_to_end_and_prints_what_it_shows(shown):
 @pytest.mark.parametrize("shown", LONG)
 def test_what_takes_long_prints_what_the_page_shows(shown):
     play_through(shown, long=True)
-
-
-def test_python_of_the_docs_makes_and_reuses_tools(tmp_path):
-    """The model behind the docs is scripted; everything that it sets in motion is real."""
-    with world(tmp_path) as here:
-        code = "from toolwright import Toolwright\nwith Toolwright() as tw:\n"
-        code += " for _ in 1, 2:\n  result = tw.run('How many vowels are there?'); print(result.made, result.reused)"
-        done = here.run(sys.executable, "-c", code)
-    assert done.stdout.splitlines() == ["('count_vowels@1',) ()", "() ('count_vowels@1',)"], done.stderr
 
 
 @each("toml")

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from docs_support.command_tree import all_commands, spelled, uses
 from docs_support.pages import code, page
-from docs_support.world import world
+from docs_support.world import has_full_sandbox, world
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.trace import EventKind
 
@@ -24,7 +24,9 @@ WRONG = ADD.replace("a + b", "a - b")
 DOUBLE = "def double(number: int) -> int:\n    return number + number\n"
 MANIFEST = {name: {"description": "Add two numbers.", "file": f"{name}.py"} for name in ("plus", "gone")}
 EXAMPLE = ["--example", "add(1, 2) == 3"]
-FULL = LinuxSandbox().profile == "full"
+FULL = has_full_sandbox()
+ONE_TASK = ["--sandbox", "landlock"] if LinuxSandbox("landlock").profile == "landlock" else []
+"""Without namespaces the demo does the one task that needs no host: enough to see its lines."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ def printed(tmp_path_factory):
         (here.folder / "old" / "manifest.json").write_text(json.dumps(MANIFEST))
         (here.folder / "old" / "plus.py").write_text(ADD.replace("add", "plus"))
         (here.folder / "old" / "other.py").write_text("")
-        do("demo", "demo", "--home", str(place / "demo"), exit_code=0)
+        do("demo", "demo", "--home", str(place / "demo"), *ONE_TASK, exit_code=0)
         do("run", "run", "How many vowels are there?")
         do("run again", "run", "How many vowels are there?")
         do("run incomplete", "run", "Give up.", exit_code=3)
@@ -191,7 +193,7 @@ def test_the_schemas_refuse_what_lacks_a_key(printed):
 
 def test_the_demo_makes_in_its_first_pass_and_reuses_in_its_second(printed):
     first, second = (line for line in printed.lines("demo") if line["type"] == "pass")
-    assert first["made"] == (5 if FULL else 1)
+    assert first["made"] == (1 if ONE_TASK or not FULL else 5)
     assert second["made"] == 0
     assert second["reused"] >= first["made"]
 
