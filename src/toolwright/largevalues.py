@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ HEAD = 4 * 1024
 OUTPUT_TAIL = 2000
 KEY = "$value"
 """`{"$value": "HANDLE"}` in a call's arguments stands for the whole stored value."""
+READ_VALUE = "read_value"
+"""The name under which a model pages through a stored value; no tool may have it."""
+_HANDLE = re.compile(r'The value is \d+ bytes of JSON, too long to show whole\. Its handle is "(?P<handle>[^"]+)"')
 
 _ADVICE = {
     Status.RAISED: "Correct the arguments if they caused it, or take another way.",
@@ -44,7 +48,7 @@ def told(name: str, outcome: Outcome, keep: Callable[[Any], str]) -> str:
     size = len(text.encode())
     if size > MAX_SHOWN:
         left = f"\nFiles it left in the work folder: {as_json(files)}" if files else ""
-        return _headed(text, size, keep(outcome.value)) + left
+        return _headed(outcome.value, text, size, keep(outcome.value)) + left
     return as_json({"value": outcome.value, "files": files}) if files else text
 
 
@@ -56,12 +60,22 @@ def _without_value(name: str, outcome: Outcome) -> str:
     return text
 
 
-def _headed(text: str, size: int, handle: str) -> str:
-    head = text.encode()[:HEAD].decode(errors="ignore")
+def _headed(value: Any, text: str, size: int, handle: str) -> str:
+    # Of a text, its own characters are counted, as `read_value` counts them.
+    head = as_json(value[:HEAD]) if isinstance(value, str) else text.encode()[:HEAD].decode(errors="ignore")
+    shown = min(len(value), HEAD) if isinstance(value, str) else len(head)
+    onward = as_json({"name": READ_VALUE, "arguments": {"handle": handle, "offset": shown}})
     return (
-        f'The value is {size} bytes of JSON, too long to show whole. Its handle is "{handle}": '
-        f'{{"{KEY}": "{handle}"}} as an argument hands it on whole. It begins:\n{head}'
+        f'The value is {size} bytes of JSON, too long to show whole. Its handle is "{handle}". '
+        f'{{"{KEY}": "{handle}"}} as an argument of any tool hands it on whole. To read on, run_tool {onward}; '
+        f'"length" takes characters, "path" looks inside, such as "rows.0". It begins:\n{head}'
     )
+
+
+def handle_in(text: str) -> str:
+    """The handle that a text of `told` names, or ''."""
+    found = _HANDLE.match(text)
+    return found["handle"] if found else ""
 
 
 def with_values(arguments: Any, fetch: Callable[[str], Any]) -> Any:

@@ -126,7 +126,7 @@ def workbench(
         files,
     )
     calls = Calls(run.id, run.namespace, house.registry, house.executor, values, files, consent, notes, sink, cancel)
-    return Workbench(run.id, options.surface, requests, calls, notes, house.journal)
+    return Workbench(run.id, options.surface, requests, calls, notes, house.journal, earlier.made)
 
 
 class _UnderWay:

@@ -34,7 +34,7 @@ __all__ = [
     "within",
 ]
 
-RESERVED_NAMES = frozenset({"search_tools", "request_new_tool", "run_tool"})
+RESERVED_NAMES = frozenset({"search_tools", "request_new_tool", "run_tool", "read_value"})
 """The orchestrator's own tools."""
 
 _LONGEST_NAME = 64

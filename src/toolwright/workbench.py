@@ -6,13 +6,15 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from toolwright.call import Outcome
 from toolwright.calling import Calls
 from toolwright.errors import NotFoundError
-from toolwright.largevalues import as_json
+from toolwright.largevalues import READ_VALUE, as_json
 from toolwright.notes import Notes
+from toolwright.paging import page
 from toolwright.requests import FIXED, Requests, described
 from toolwright.tool import ToolVersion
 from toolwright.trace import Place
@@ -61,6 +63,8 @@ class Workbench:
     calls: Calls
     notes: Notes
     journal: ToolJournal
+    made_before: tuple[str, ...] = ()
+    """`name@version` of what earlier runs of the conversation made."""
     _offered: dict[str, Offered] = field(default_factory=dict)
 
     async def open(self, task: str) -> str:
@@ -108,6 +112,8 @@ class Workbench:
             return text, None
         if name == "run_tool":
             return await self._run_tool(arguments, place, again)
+        if name == READ_VALUE:
+            return await asyncio.to_thread(page, arguments, partial(self.calls.values.get, self.run_id)), None
         try:
             return await self.calls.answer(name, arguments, place, again)
         except NotFoundError:
@@ -130,7 +136,7 @@ class Workbench:
         if self.surface == "fixed":
             return
         for version in versions:
-            matching = [ref for ref in self.notes.shown if ref not in self.notes.made]
+            matching = [ref for ref in self.notes.shown if ref not in (*self.notes.made, *self.made_before)]
             if self.notes.version_shown(version.name) is not None:
                 continue
             if whatever_their_number or len(matching) < MAX_MATCHING:

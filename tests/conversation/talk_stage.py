@@ -153,7 +153,8 @@ class Talk:
         until = time.monotonic() + PATIENCE_S
         try:
             while not when():
-                assert time.monotonic() < until and process.poll() is None
+                assert time.monotonic() < until
+                assert process.poll() is None
                 time.sleep(0.02)
         finally:
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,6 +1,5 @@
 """A run goes on from another: what was said, its files, its tools, in Python and with the command."""
 
-
 from talk_stage import Speaker
 
 from outside.endpoint import says

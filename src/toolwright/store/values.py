@@ -22,8 +22,10 @@ class ValueBook:
 
     def put(self, run_id: str, value: Any) -> str:
         """Store *value* (JSON) for a run and return its handle; on disk when this returns."""
-        text = json.dumps(self._redaction.value(value), sort_keys=True, separators=(",", ":"))
-        handle = hashlib.sha256(text.encode("ascii", "replace")).hexdigest()[:_HANDLE_CHARS]
+        value = self._redaction.value(value)
+        same = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        handle = hashlib.sha256(same.encode("ascii", "replace")).hexdigest()[:_HANDLE_CHARS]
+        text = json.dumps(value, separators=(",", ":"))  # with its keys in the order in which they are shown
         with self._data.writing() as db:
             db.execute(
                 'INSERT OR IGNORE INTO "values" (run_id, handle, at, data) VALUES (?, ?, ?, ?)',
