@@ -37,14 +37,17 @@ class Played:
     compared: bool = False
 
     @property
+    def failed(self) -> bool:
+        """Whether it ended otherwise than the page says, or broke down."""
+        return self.exit_code not in (self.wanted_code, None) or "Traceback" in self.complaint
+
+    @property
     def wrong(self) -> str:
         """'' if it did as the page says, else what is wrong."""
         where = f"{self.block.page}:{self.line}  {self.what}\n"
-        if self.exit_code not in (self.wanted_code, None):
+        if self.failed:
             said = _end_of(self.printed) + _end_of(self.complaint)
             return f"{where}ended with {self.exit_code}, not {self.wanted_code}\n{said}"
-        if "Traceback" in self.complaint:
-            return where + _end_of(self.complaint)
         if self.compared and (wrong := differs(self.shown, self.printed)):
             return f"{where}{wrong}`python tests/docs_support/refresh.py {self.block.page}` rewrites what is shown.\n"
         return ""

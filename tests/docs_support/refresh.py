@@ -13,24 +13,22 @@ from docs_support.console import commands
 from docs_support.options_table import with_tables
 from docs_support.pages import PAGES, Block, Page, page
 from docs_support.play import Played, has_parts, opened, play
-from docs_support.steady import merged
+from docs_support.steady import holds, merged
 
 
 def refreshed(shown: Page, played: Iterable[Played]) -> tuple[str, list[str]]:
-    """The text of the page with its output renewed, and what is wrong with it that no new output mends."""
-    new: dict[Block, list[str]] = {}
-    output: dict[int, list[str]] = {}
-    wrong = []
-    for one in played:
-        if one.exit_code not in (one.wanted_code, None) or "Traceback" in one.complaint:
-            wrong.append(one.wrong)
-        elif one.compared and one.block.language == "text":
-            new[one.block] = merged(one.shown, one.printed)
-        elif one.compared:
-            output[one.line] = merged(one.shown, one.printed)
-    for block in shown.of("console"):
-        if block.compared:
-            new[block] = _console(block, output)
+    """The text of the page with its output renewed, and what is wrong with it that no new output mends.
+
+    All of it is renewed, so that it is one run's, or none: a page that holds is left as it is.
+    """
+    ran = list(played)
+    wrong = [one.wrong for one in ran if one.failed]
+    compared = [one for one in ran if one.compared]
+    if wrong or all(holds(one.shown, one.printed) for one in compared):
+        return shown.text, wrong
+    new = {one.block: merged(one.shown, one.printed) for one in compared if one.block.language == "text"}
+    output = {one.line: merged(one.shown, one.printed) for one in compared if one.block.language == "console"}
+    new |= {block: _console(block, output) for block in shown.of("console") if block.compared}
     return _rewritten(shown.text, new), wrong
 
 
@@ -64,7 +62,7 @@ def main(names: list[str]) -> int:
         if wrong:
             print(*wrong, sep="\n", file=sys.stderr)
             code = 1
-        changed = text != shown.text and not wrong
+        changed = text != shown.text
         if changed:
             shown.path.write_text(text, "utf-8")
         print(f"{shown.name}: {'rewritten' if changed else 'as it was'}")

@@ -15,6 +15,7 @@ _VARYING = [
     ("AGO", r"\b\d+ (?:second|minute)s? ago\b|\bjust now\b"),
     ("DIGEST", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,64}\b"),
     ("LOOPBACK", r"(?:127\.0\.0\.1|localhost|\[::1\]):\d+"),
+    ("TOKENS", r"\b\d[\d,]* tokens\b|(?<=\"tokens_in\": )\d+|(?<=\"tokens_out\": )\d+"),
     ("TIME", r"\b\d+(?:\.\d+)? ms\b|\b\d+\.\d+ s\b"),
     ("NUMBER", r"(?<=_s\": )[\d.e+-]+|(?<=_s=)[\d.e+-]+|(?<=\"at\": )[\d.e+-]+|(?<=_at\": )[\d.e+-]+"),
     ("NUMBER", r"(?<=\"last_used\": )[\d.e+-]+|(?<=_bytes\": )\d+|(?<=_bytes=)\d+"),
@@ -79,16 +80,20 @@ def _fits(shown: list[str], printed: list[str]) -> bool:
     return all(line == ELIDED for line in shown[at:])
 
 
+def holds(shown: list[str], printed: str) -> bool:
+    """Whether nothing but what varies would change if *printed* were shown instead; stricter than `differs` on columns."""
+    return _fits(lines_of("\n".join(shown)), lines_of(printed))
+
+
 def merged(shown: list[str], printed: str) -> list[str]:
-    """What the page is to show: *printed*, with the shown line wherever it says the same, and elided where it was."""
+    """What the page is to show instead: *printed*, elided where *shown* was and still stands for it."""
     wanted, given = lines_of("\n".join(shown)), lines_of(printed)
-    if _fits(wanted, given):
-        return wanted
     matcher = difflib.SequenceMatcher(None, *_keys(wanted, given), autojunk=False)
     new: list[str] = []
     for how, first, last, begin, end in matcher.get_opcodes():
         if how == "equal":
-            new += wanted[first:last]
+            pairs = zip(wanted[first:last], given[begin:end], strict=True)
+            new += [now if masked(now) == masked(before) else before for before, now in pairs]
         elif ELIDED in wanted[first:last]:
             new += _elided(wanted[first:last], given[begin:end])
         else:
