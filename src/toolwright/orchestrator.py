@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from toolwright.conversation import (
 from toolwright.errors import ModelError, RefusedError
 from toolwright.executor import Executor
 from toolwright.forge import Forge
+from toolwright.largevalues import handle_in
 from toolwright.models.models import Models
 from toolwright.notes import Notes
 from toolwright.registry import Registry
@@ -191,7 +193,7 @@ class _UnderWay:
 
         pydantic_ai.BANNER_ENABLED = False  # the terminal is ours; the library greets first-time users on it
         run, step = self._run, 0
-        model = Quiet(self._house.models.agent_model(lambda: Place(run.id, step), on_text=self._piece))
+        model = Quiet(self._house.models.agent_model(lambda: Place(run.id, step), on_text=self._piece, keep=self._keep))
         toolset = ToolwrightToolset(self._begin, guide=None)
         # An empty answer is asked for again until the step limit: that limit is ours, and the only one.
         agent = Agent(
@@ -233,6 +235,14 @@ class _UnderWay:
             raise _Stopped(f"The limit of {limit} model steps was reached (setting max_steps, --max-steps N).")
         place = Place(self._run.id, step)
         return await asyncio.to_thread(self._house.journal.get, "orchestrator", place) is not None
+
+    def _keep(self, text: str) -> str:
+        """The handle under which a tool result is kept that the model is no longer shown whole."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        return handle_in(text) or self._bench.calls.values.put(self._run.id, value)
 
     def _piece(self, text: str) -> None:
         self._emit("text-delta", text=text)

@@ -66,7 +66,8 @@ def _outline(value: Any) -> str:
     """The keys of an object and what stands behind each, or nothing."""
     if not isinstance(value, Mapping):
         return ""
-    shown, room = [], _KEYS_SHOWN
+    shown: list[str] = []
+    room = _KEYS_SHOWN
     for key, item in value.items():
         line = f"{as_json(key)}: {_size(item)}"
         room -= len(line.encode(errors="replace"))

@@ -43,7 +43,10 @@ _NOT_LOADED = re.compile(
 )
 _TOO_LONG = re.compile(
     r"exceed_context_size|exceeds? the available context|maximum context length|(?:than|exceeds?) the context length"
-    r"|context length of only|context the overflows|context[ _]length[ _]exceeded",
+    r"|context length of only|context the overflows|context[ _]length[ _]exceeded|exceeds? (?:the |its |this model's )?"
+    r"(?:maximum )?context (?:window|limit|length|size)|prompt is too long|input is too long|maximum prompt length"
+    r"|input token count .{0,60}exceeds|longer than the maximum model length"
+    r"|reduce the length of the (?:messages|prompt)|tokens? in the prompt cannot exceed|too large for model with \d+",
     re.IGNORECASE,
 )
 _NO_SUCH_MODEL = re.compile(
@@ -56,6 +59,10 @@ _PAGE = re.compile(r"\A\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
 class NoToolsError(ModelError):
     """The model, or its server as it was started, takes no tools: it is to be asked in plain text."""
+
+
+class TooLongError(ModelError):
+    """The request is longer than the model can hold: a shorter one may be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ class Fault:
     """The model is being loaded: no fault, only a wait."""
     no_tools: bool = False
     """It takes no tools; without them the same request may be answered."""
+    too_long: bool = False
+    """It is longer than the model can hold; less of it may be answered."""
 
 
 def fault_of(error: BaseException, choice: ModelChoice, timeout_s: float) -> Fault | None:
@@ -134,7 +143,8 @@ def _known(error: ModelHTTPError, choice: ModelChoice, who: str, said: str) -> F
         return Fault(f"{who} is still loading its model (HTTP {status}).", again=True, paid=False, loading=True)
     if _TOO_LONG.search(said):
         lift = f"a longer context helps: {kind.lift}" if kind else "a model with a longer context helps"
-        return Fault(f"{who} cannot hold the conversation (HTTP {status}{said}): {lift}.", False, False)
+        sentence = f"{who} cannot hold the conversation (HTTP {status}{said}): {lift}."
+        return Fault(sentence, again=False, paid=False, too_long=True)
     if status in (400, 404) and _NO_SUCH_MODEL.search(said) and (kind or "pulling" in said):
         cure = kind.has_not(choice.name) if kind else f"pull it with `ollama pull {choice.name}`"
         return Fault(f"{who} does not have the model (HTTP {status}{said}): {cure}.", again=False, paid=False)

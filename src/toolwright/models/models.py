@@ -111,21 +111,28 @@ class Models:
                 self._settings[role] = replace(own, model=said.get("model"), base_url=said.get("base_url"))
 
     def agent_model(
-        self, place: Callable[[], Place], role: Role = "orchestrator", on_text: OnText | None = None
+        self,
+        place: Callable[[], Place],
+        role: Role = "orchestrator",
+        on_text: OnText | None = None,
+        keep: Callable[[str], str] = lambda _: "",
     ) -> Model:
-        """A model for the agent loop. *place* is asked once for each call.
+        """A model for the agent loop of one run. *place* is asked once for each call.
 
+        What does not fit into the model's window is shortened; *keep* stores a whole tool result and gives its handle.
         While streaming, *on_text* hears each piece of text; without one, pieces are emitted as `text-delta`.
         """
         from toolwright.models.again import AskedAgain
+        from toolwright.models.fitted import Fitted
         from toolwright.models.journal import Journaled, Unrepeated
 
         places = Unrepeated(place)
+        within = Fitted(self._chain(role), lambda: (self.window(role), self._how(role).max_tokens), keep, self._warn)
 
         def emit_piece(text: str) -> None:
             self._emit(Event("text-delta", places.run_id, {"text": text}))
 
-        model = Journaled(self._chain(role), self._journal, role, places, self._told, on_text or emit_piece)
+        model = Journaled(within, self._journal, role, places, self._told, on_text or emit_piece)
         return AskedAgain(model, str(self.choice(role)), self._how(role).max_tokens)
 
     async def ask(

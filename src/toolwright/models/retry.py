@@ -13,7 +13,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings as CallSettings
 
 from toolwright.errors import ModelError
-from toolwright.models.faults import Fault, NoToolsError, fault_of
+from toolwright.models.faults import Fault, NoToolsError, TooLongError, fault_of
 from toolwright.models.link import Link
 from toolwright.models.underway import under_way
 from toolwright.models.values import ModelChoice, ModelSettings, RetrySettings
@@ -57,6 +57,8 @@ class Retried(Link):
                     raise
                 if fault.no_tools:
                     raise NoToolsError(fault.sentence) from error
+                if fault.too_long:
+                    raise TooLongError(fault.sentence) from error
             if fault.loading and self._loaded is not None:
                 # No fault and no try: the model is on its way, and has a patience of its own.
                 since, tried, looks = time.monotonic(), tried - 1, looks + 1
