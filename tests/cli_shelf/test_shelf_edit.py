@@ -1,5 +1,7 @@
 """`edit`: what an editor or a file gives becomes the next version through the validator; nothing that was typed is lost."""
 
+import os
+import re
 import shlex
 import sys
 
@@ -7,7 +9,8 @@ import pytest
 from shop import Terminal, toolwright
 
 from toolwright import Toolwright
-from toolwright.errors import NotFoundError
+from toolwright.cli.editor import edited_in, editor_words
+from toolwright.errors import NotFoundError, UserError
 
 BETTER = 'def add(a: int, b: int = 1) -> int:\n    """Add two whole numbers.\n\n    >>> add(2, 3)\n    5\n    """\n    return b + a\n'
 WRONG = BETTER.replace("b + a", "b - a")
@@ -67,15 +70,23 @@ def test_unchanged_text_and_a_failing_editor_change_nothing(home):
         ({"VISUAL": "", "EDITOR": ""}, "--file FILE"),
         ({"VISUAL": "", "EDITOR": "rm"}, "was removed in the editor"),
         ({"VISUAL": "", "EDITOR": "truncate -s 0"}, "The text is empty"),
-        ({"VISUAL": "", "EDITOR": "cp /proc/self/exe"}, ""),
+        ({"VISUAL": "", "EDITOR": "sh -c 'kill -9 $$' sh"}, "was ended by signal 9"),
+        ({"VISUAL": "", "EDITOR": "sh -c 'printf \"\\\\377\" > $1' sh"}, "is not UTF-8"),
     ],
 )
-def test_an_editor_that_gives_no_text_is_told(home, said, words):
-    if said["EDITOR"].startswith("cp"):
-        (home / "binary").write_bytes(b"\xff\xfe")
-        said, words = {**said, "EDITOR": f"cp {home / 'binary'}"}, "is not UTF-8"
-    done = toolwright(home, "edit", "add", "--home", str(home), code=2, **said)
-    assert words in done.stderr
+def test_an_editor_that_gives_no_text_is_told(tmp_path, monkeypatch, said, words):
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115 -- nobody sits there
+    draft = tmp_path / "draft.py"
+    draft.write_text(BETTER)
+    with pytest.raises(UserError, match=re.escape(words)):
+        edited_in(editor_words(), draft, BETTER)
+
+
+def test_a_command_says_that_its_editor_gave_no_text(home):
+    done = toolwright(home, "edit", "add", "--home", str(home), code=2, VISUAL="", EDITOR="rm")
+    assert "was removed in the editor" in done.stderr
 
 
 def test_text_that_fails_is_shown_its_verdict_kept_in_a_file_and_taken_from_there(home):

@@ -68,8 +68,8 @@ def _folder(path: Path, everything: bool, replacing: bool, options: dict[str, An
 
 def _tell(one: Taken | Left, number: int, of: int) -> None:
     """One line for each, as it comes; how far it is only for a person who looks on."""
-    if sys.stderr.isatty():
-        err().print(f"[{number}/{of}] ", end="", style="dim", markup=False)
+    if out().is_terminal:
+        out().print(f"[{number}/{of}] ", end="", style="dim", markup=False)
     if isinstance(one, Taken):
         words = f"took {one.version}" if one.fresh else f"there {one.version}  it stood on the shelf already"
         out().print(safe(words), style="green", markup=False)
