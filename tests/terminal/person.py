@@ -228,6 +228,8 @@ class Person:
         return _COLOUR.findall(self.raw)
 
     def _look(self) -> bool:
+        if self._child.closed:
+            return False
         try:
             got = self._child.read_nonblocking(65536, timeout=0.2)
         except pexpect.TIMEOUT:

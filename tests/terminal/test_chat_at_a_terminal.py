@@ -171,6 +171,7 @@ def test_another_model_is_taken_from_now_on_and_one_that_is_none_leaves_the_old_
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_a_new_conversation_forgets_what_was_said(home):
     with Endpoint(echo) as endpoint:
         person = chat(home, endpoint)
@@ -247,6 +248,7 @@ def test_ctrl_c_stops_a_tool_in_its_box_and_leaves_no_process(home):
         assert not alive(below)
 
 
+@pytest.mark.long
 def test_what_is_typed_during_a_turn_is_not_shown_in_it_and_waits_for_the_prompt(home):
     slow = Slow()
     with Endpoint(slow) as endpoint:
@@ -277,6 +279,7 @@ def test_a_signal_at_the_prompt_ends_the_chat_and_leaves_the_terminal_as_it_was(
         assert person.settings_at_the_end == before
 
 
+@pytest.mark.long
 def test_a_signal_during_a_turn_ends_the_turn_and_the_chat(home):
     with Endpoint(nap_or_echo) as endpoint:
         person = chat(home, endpoint)
@@ -290,6 +293,7 @@ def test_a_signal_during_a_turn_ends_the_turn_and_the_chat(home):
         assert person.settings_at_the_end == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("during", ["prompt", "turn"])
 def test_a_window_that_is_closed_ends_the_chat(home, during):
     with Endpoint(nap_or_echo) as endpoint:
@@ -316,6 +320,7 @@ def test_a_window_of_sixty_columns_holds_every_line_and_may_change_its_size(home
         person.sees("It says 2000")
         rows = person.screen.splitlines()
         assert any(row.startswith("call   add") and row.endswith("…") for row in rows), "cut, and not broken"
+        assert person.colours, "they are left out only where nobody wants them"
         person.prompted()
         person.types("a line that is typed while the window changes")
         person.resizes(100, 30)
@@ -347,11 +352,6 @@ def test_a_window_may_change_its_size_while_a_turn_runs(home):
 
 def test_colours_are_left_out_where_nobody_wants_them(home):
     with Endpoint(lambda request: says("# Title\n**bold** `code`\n```python\nprint(1)\n```")) as endpoint:
-        person = chat(home, endpoint)
-        person.says("hello")
-        person.sees("print(1)")
-        leaves_well(person)
-        assert person.colours
         person = chat(home, endpoint, NO_COLOR="1")
         person.says("hello")
         person.sees("print(1)")
@@ -361,6 +361,7 @@ def test_colours_are_left_out_where_nobody_wants_them(home):
         assert not person.colours
 
 
+@pytest.mark.long
 def test_an_answer_cannot_drive_the_terminal_and_loses_no_word(home):
     text = "<b>tag</b> List<int> ![alt](http://a.example/p.png)\n\x1b]0;owned\x07 \x1b[2J\u202eline"
     with Endpoint(lambda request: says(text)) as endpoint:
@@ -378,7 +379,7 @@ def test_an_earlier_conversation_is_picked_up(home):
     with Endpoint(echo) as endpoint:
         none = chat(home, endpoint, "--continue")
         assert none.leaves() == 2
-        none.saw("there is no earlier conversation")
+        none.saw("no earlier conversation")
         person = chat(home, endpoint)
         person.says("remember me")
         person.sees("You said 'remember me'.")
@@ -392,6 +393,7 @@ def test_an_earlier_conversation_is_picked_up(home):
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_a_chat_without_a_model_or_with_a_file_that_is_not_there_does_not_begin(home):
     person = Person(home, "chat", "--home", str(home), "--model", "nonsense")
     assert person.leaves() == 2
@@ -402,6 +404,7 @@ def test_a_chat_without_a_model_or_with_a_file_that_is_not_there_does_not_begin(
         person.saw("'nowhere.txt' is no file")
 
 
+@pytest.mark.long
 def test_a_home_whose_history_cannot_be_kept_is_no_reason_not_to_talk(home):
     (home / "chat-history").mkdir()
     with Endpoint(echo) as endpoint:

@@ -39,12 +39,18 @@ def test_each_line_is_a_turn_and_the_exit_code_is_that_of_the_last(home, words):
     assert done.stdout.splitlines()[-1] == "It says 5"
     assert "\x1b" not in done.stdout + done.stderr
     assert "> " not in done.stdout + done.stderr, "no prompt"
-    assert toolwright(home, *words, stdin="give up\n", code=3).stdout == "nothing was done.\n"
-    assert toolwright(home, *words, stdin="give up\nhello").stdout.endswith("You said 'hello'.\n")
+    assert toolwright(home, *words, stdin="hello\ngive up\n/quit\nnever\n", code=3).stdout.endswith(
+        "nothing was done.\n"
+    )
+
+
+@pytest.mark.long
+def test_the_end_may_come_at_once_or_without_a_line_end(home, words):
     assert toolwright(home, *words, stdin="").stdout == ""
-    assert toolwright(home, *words, stdin="hello\n/quit\nnever\n").stdout == "You said 'hello'.\n"
+    assert toolwright(home, *words, stdin="give up\nhello").stdout.endswith("You said 'hello'.\n")
 
 
+@pytest.mark.long
 def test_a_command_that_is_none_is_said_and_the_next_line_is_taken(home, words):
     done = toolwright(home, *words, stdin="/tolls\nhello\n")
     assert "There is no command '/tolls'. Did you mean /tools" in done.stderr
@@ -63,6 +69,7 @@ def test_json_is_a_line_for_each_event_and_one_result_for_each_turn(home, words)
     assert (lines[-1]["type"], lines[-1]["exit_code"]) == ("error", 2)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_it_all_with_the_turn(home, words):
     process = subprocess.Popen(
         [*TOOLWRIGHT, *words, "--json"],

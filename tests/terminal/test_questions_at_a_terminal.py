@@ -63,6 +63,7 @@ def test_arrow_keys_choose_yes_and_the_marked_line_goes_around(home, endpoint, p
     assert page.hits > 0
 
 
+@pytest.mark.long
 def test_a_letter_marks_its_line_and_enter_takes_it(home, endpoint, page):
     person = asked(home, endpoint)
     person.types("y")
@@ -141,6 +142,7 @@ def test_no_colour_and_no_word_of_a_model_gets_through(home, page):
         assert not person.colours
 
 
+@pytest.mark.long
 def test_keys_from_before_the_question_and_what_is_pasted_do_not_answer_it(home, endpoint, page):
     person = Person(home, "chat", "--home", str(home), *at_model(endpoint.url))
     person.says("make it\ry\ry")  # read as one: the rest is typed ahead of the question
@@ -158,7 +160,10 @@ def test_keys_from_before_the_question_and_what_is_pasted_do_not_answer_it(home,
     assert page.hits == 0
 
 
-@pytest.mark.parametrize("at", ["choices", "reason", "code"])
+AFTER_A_LETTER = [pytest.param(at, marks=pytest.mark.long) for at in ("reason", "code")]
+
+
+@pytest.mark.parametrize("at", ["choices", *AFTER_A_LETTER])
 def test_ctrl_c_at_the_question_stops_the_turn_and_not_the_chat(home, endpoint, page, at):
     person = Person(home, "chat", "--home", str(home), *at_model(endpoint.url))
     person.says("make it")
@@ -180,6 +185,7 @@ def test_ctrl_c_at_the_question_stops_the_turn_and_not_the_chat(home, endpoint, 
         assert "approval-answered" not in [event.kind for event in tw.events(tw.runs()[-1].id)], "no is not said either"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["term", "int"])
 def test_a_signal_at_the_question_ends_the_run_and_leaves_the_terminal_as_it_was(home, endpoint, number, code):
     person = Person(home, "run", "make it", "--home", str(home), *at_model(endpoint.url))
@@ -194,6 +200,7 @@ def test_a_signal_at_the_question_ends_the_run_and_leaves_the_terminal_as_it_was
     assert "Enter is no" not in person.screen, "the question went away with its run"
 
 
+@pytest.mark.long
 def test_the_end_of_input_is_no(home, endpoint, page):
     person = asked(home, endpoint)
     person.presses("ctrl-d")
@@ -220,6 +227,7 @@ def peek() -> int:
 '''
 
 
+@pytest.mark.long
 def test_make_check_import_and_call_ask_the_same_way(home, endpoint, page):
     (home / "peek.py").write_text(LOOK.replace("{host}", page.host))
     at = ["--home", str(home)]
@@ -240,6 +248,7 @@ def test_make_check_import_and_call_ask_the_same_way(home, endpoint, page):
     assert person.leaves() == 0
 
 
+@pytest.mark.long
 def test_what_takes_long_is_said_with_its_seconds_and_cleared(home):
     person = Person(home, "call", "nap", '{"word": "sleep"}', "--home", str(home), columns=60)
     person.sees("nap runs 2 s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,9 +50,7 @@ class Talk:
     def take_turn(self, text: str) -> RunResult:
         """Do what *text* says, going on from what was said before. Ctrl-C ends it with a result `cancelled`."""
         before = self.last
-        known = "history" in inspect.signature(self.tw.run).parameters
-        extra: dict[str, Any] = {"history": before} if known and before is not None else {}
-        result = self.tw.run(text, files=self.files, out=self.out, **extra)
+        result = self.tw.run(text, files=self.files, out=self.out, history=before)
         self.given += self.files
         self.files = []
         self.turns.append(Turn(text, before, result))
@@ -99,15 +96,13 @@ def talk(tw: Toolwright, options: dict[str, Any]) -> Iterator[Talk]:
 
 
 def earlier(tw: Toolwright, said: str | None) -> Run | None:
-    """The run that `--continue` means: None if it was not said, for '' the newest that has ended. UserError."""
+    """The run that `--continue` means: None if it was not said, for '' the newest conversation. UserError."""
     if said is None:
         return None
-    if said:
-        return tw.run_record(said)
-    for offset in range(0, 1000, 50):
-        found = tw.runs(limit=50, offset=offset)
-        if (newest := next((run for run in found if run.status != "running"), None)) is not None:
-            return newest
-        if not found:
-            break
-    raise UserError("--continue: there is no earlier conversation to go on with; leave it out.")
+    run = tw.run_record(said) if said else tw.newest_conversation()
+    if run.status == "running":
+        raise UserError(
+            f"--continue: run {run.id} has not ended. Wait for it, or finish it first: "
+            f"`toolwright run --resume {run.id}`."
+        )
+    return run
