@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from toolwright.consent import Approve
 from toolwright.errors import EditedError, NotFoundError, RefusedError, RetiredError, UserError
 from toolwright.folders import ImportReport, OnEach, import_folder
 from toolwright.orchestrator import Options
+from toolwright.owntools.waiting import callers_loop
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
 from toolwright.portal import CLOSED, Portal
 from toolwright.pruning import Proposal, Rules, prune
@@ -24,10 +25,12 @@ from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
-from toolwright.wiring import Parts, build
+from toolwright.wiring import Parts, build, own_tools
 from toolwright.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pydantic_ai.toolsets import AbstractToolset
+
     from toolwright.forge import Forged
     from toolwright.models.values import ModelChoice
     from toolwright.registry import Registry, ToolInfo
@@ -40,6 +43,8 @@ class Toolwright:
 
     *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that
     returns True, False or an ApprovalAnswer (async or not), or None (nobody is there: no). *policy* is a TOML file.
+    *tools*, *toolsets* and *mcp* are your own: functions (or `module:function`), Pydantic AI toolsets, MCP servers (a
+    command or an address); they run outside the sandbox, and nothing that a model wrote ever joins them.
     Everything else that can be set comes from the home's `config.toml` and the environment, see docs/settings.md.
     """
 
@@ -57,6 +62,9 @@ class Toolwright:
         settings: Settings | None = None,
         sandbox: Sandbox | None = None,
         record: str | Path | None = None,
+        tools: Sequence[Callable[..., Any] | str] = (),
+        toolsets: Sequence[AbstractToolset[Any]] = (),
+        mcp: Sequence[str] = (),
     ) -> None:
         given = {
             "model": model,
@@ -72,7 +80,8 @@ class Toolwright:
         self._sink = sink or Silence()
         self._portal = Portal()
         self._closed = False
-        self._house: Parts = build(self.settings, self._sink, sandbox, None if record is None else Path(record))
+        own = own_tools(self.settings, self._portal, tools, toolsets, mcp, self._warn)
+        self._house: Parts = build(self.settings, self._sink, sandbox, None if record is None else Path(record), own)
 
     @property
     def _parts(self) -> Parts:
@@ -123,7 +132,8 @@ class Toolwright:
     ) -> RunResult:
         """`run`, awaited. An async `approve` runs on the caller's loop."""
         approve = _on_this_loop(self._approve)
-        return await self._portal.run_from_loop(self._run(task, files, out, resume, history, approve, sink))
+        with callers_loop():
+            return await self._portal.run_from_loop(self._run(task, files, out, resume, history, approve, sink))
 
     async def stream(
         self,
@@ -198,7 +208,7 @@ class Toolwright:
         `./toolwright-files/ID`), and `files` of the Outcome names the copies.
         """
         try:
-            tool = self.registry.get(name, version)
+            tool = self.registry.find(name, version)
         except EditedError as error:
             return Outcome(Status.DENIED, detail=str(error), reason="edited")
         except RetiredError as error:
@@ -321,6 +331,9 @@ class Toolwright:
             sink=self._parts.switchboard,
             bridge=self._portal.run_from_loop,
         )
+
+    def _warn(self, text: str) -> None:
+        self._house.switchboard.emit(Event("warning", "", {"text": text}))
 
     def _may_make(self) -> None:
         if self.settings.max_new_tools < 1:

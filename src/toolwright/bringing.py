@@ -10,16 +10,17 @@ from typing import Any
 
 from toolwright import schema, toolfile
 from toolwright.call import Outcome, Status
-from toolwright.consent import Approve, Consent, request_for
+from toolwright.consent import Approve, Consent, request_for, request_of
 from toolwright.editing import body_of, doctests, edited_candidate, summary
 from toolwright.errors import SpecError, UserError
 from toolwright.forge import Forged
+from toolwright.owntools import Usable
 from toolwright.policy import ApprovalAnswer
 from toolwright.powers import Origin
 from toolwright.requests import asked_about, spec_of, truth
 from toolwright.settings import Settings
 from toolwright.stopping import in_thread
-from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
+from toolwright.tool import Candidate, Contract, ToolSpec, Verdict
 from toolwright.trace import Place, Sink
 from toolwright.wiring import Parts
 
@@ -89,9 +90,9 @@ class Bringing:
         verdict = await self._verdict(candidate, "person")
         return await self._admitted(verdict, new_version=True, requests=version.requests)
 
-    async def agreed(self, version: ToolVersion) -> ApprovalAnswer:
+    async def agreed(self, version: Usable) -> ApprovalAnswer:
         """What the person says to the powers of *version*; if nobody is there, a no with the lines for the policy."""
-        return await self._consent().ask(request_for(version.candidate, version.origin, self.run_id))
+        return await self._consent().ask(request_of(version, self.run_id))
 
     async def _verdict(self, candidate: Candidate, origin: Origin) -> Verdict:
         verdict = await self._validated(candidate, origin)

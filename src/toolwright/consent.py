@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from toolwright.owntools import OwnTool, Usable
 from toolwright.policy import Approval, ApprovalAnswer, ApprovalRequest, Question
 from toolwright.powers import Grant, Origin
 from toolwright.tool import Candidate
@@ -49,10 +50,10 @@ class Consent:
                 await asyncio.to_thread(self.book.record, approval)
         return answer
 
-    async def run_again(self, candidate: Candidate, origin: Origin) -> ApprovalAnswer:
+    async def run_again(self, tool: Usable) -> ApprovalAnswer:
         """The answer to: it may already have run, shall it run again? Nothing is recorded: it holds for this once."""
-        words = f"The tool {candidate.spec.name} may already have run; run it again?"
-        request = request_for(candidate, origin, self.run_id)
+        words = f"The tool {tool.name} may already have run; run it again?"
+        request = request_of(tool, self.run_id)
         return await self._ask(replace(request, question=replace(request.question, description=words)))
 
     async def _ask(self, request: ApprovalRequest) -> ApprovalAnswer:
@@ -80,6 +81,11 @@ def request_for(candidate: Candidate, origin: Origin, run_id: str, dollars: floa
     return ApprovalRequest(question, candidate.source, candidate.spec.power_reasons, examples, dollars, run_id)
 
 
+def request_of(tool: Usable, run_id: str) -> ApprovalRequest:
+    """What a person is shown about a tool that is there already."""
+    return tool.request(run_id) if isinstance(tool, OwnTool) else request_for(tool.candidate, tool.origin, run_id)
+
+
 def policy_lines(question: Question) -> str:
     """The TOML lines that allow exactly what *question* asks for."""
     lists = {
@@ -90,6 +96,7 @@ def policy_lines(question: Question) -> str:
         "secrets": question.grant.secrets,
         "packages": question.packages,
         "effects": [question.effect] if question.effect == "writes" else [],
+        "origins": [question.origin] if question.origin == "host" else [],
     }
     lines = [f"{key} = {json.dumps(list(value), ensure_ascii=False)}" for key, value in lists.items() if value]
     return "\n".join(["[[rule]]", 'action = "allow"', *lines])

@@ -12,12 +12,15 @@ from typing import Protocol
 from toolwright import outcomes, schema
 from toolwright.call import Call, FileRef, Outcome, Status
 from toolwright.errors import FaultError, SpecError
+from toolwright.owntools import OwnTool
+from toolwright.owntools.answering import answered
 from toolwright.policy import Approval, Policy, Question
 from toolwright.powers import Grant, Limits, Origin, path_within
 from toolwright.sandbox import Ending, Exit, InputFile, Job, Sandbox
 from toolwright.tool import Candidate, ToolVersion
 
 Subject = Candidate | ToolVersion
+"""What runs in the sandbox."""
 
 
 class Approvals(Protocol):
@@ -89,10 +92,21 @@ class Executor:
         self._secrets = secrets
         self._limits = limits or Limits()
 
-    def authorize(self, subject: Subject, origin: Origin = "agent", grant: Grant | None = None) -> Outcome | None:
+    def authorize(
+        self, subject: Subject | OwnTool, origin: Origin = "agent", grant: Grant | None = None
+    ) -> Outcome | None:
         """None if *subject* may run with *grant* (default: its own powers); else `needs-approval` or `denied`."""
+        if isinstance(subject, OwnTool):
+            return self._decided(subject.question())
         candidate, origin = _candidate(subject, origin)
         question = candidate.question(origin, grant)
+        refusal = self._decided(question)
+        if refusal is not None:
+            return refusal
+        why_not = self.sandbox.why_not(question.grant)
+        return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
+
+    def _decided(self, question: Question) -> Outcome | None:
         decision = self.policy.decide(question)
         if decision.action == "deny":
             return Outcome(Status.DENIED, detail=decision.reason, reason="policy")
@@ -104,8 +118,7 @@ class Executor:
         if decision.action == "ask" and self._approvals.covering(question) is None:
             detail = f"{_asks_for(question)} ({decision.rule})" if decision.rule else _asks_for(question)
             return Outcome(Status.NEEDS_APPROVAL, detail=detail, reason="powers")
-        why_not = self.sandbox.why_not(question.grant)
-        return Outcome(Status.DENIED, detail=why_not, reason="missing-layer") if why_not else None
+        return None
 
     def _reaches_ours(self, grant: Grant) -> str:
         # Approvals, policy and shelf lie there: who writes them decides what else may run, and no yes can mean that.
@@ -141,7 +154,7 @@ class Executor:
 
     def call(
         self,
-        subject: Subject,
+        subject: Subject | OwnTool,
         call: Call,
         *,
         grant: Grant | None = None,
@@ -149,7 +162,9 @@ class Executor:
         limits: Limits | None = None,
         cancel: threading.Event | None = None,
     ) -> Outcome:
-        """One call in one guest; see `map`."""
+        """One call in one guest; see `map`. An own tool of a person runs in this process, under the same policy."""
+        if isinstance(subject, OwnTool):
+            return answered(subject, call, self.authorize(subject), cancel)
         return self.map(subject, [call], grant=grant, files=files, limits=limits, cancel=cancel)[0]
 
     def map(

@@ -11,6 +11,7 @@ from toolwright.errors import SettingsError, SpecError
 from toolwright.powers import (
     ALLOWED_PACKAGES,
     EFFECTS,
+    ORIGINS,
     Effect,
     Grant,
     Origin,
@@ -62,12 +63,15 @@ class Rule:
     packages: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
     def matches(self, question: Question) -> bool:
         """Whether this rule speaks about the question."""
         if self.names and not any(_glob(question.name, pattern) for pattern in self.names):
             return False
         if self.effects and question.effect not in self.effects:
+            return False
+        if self.origins and question.origin not in self.origins:
             return False
         grant = Grant(self.hosts, self.reads, self.writes, self.secrets)
         if self.action == "allow":
@@ -129,7 +133,7 @@ class Policy:
         return Decision("ask", "default: powers are asked", reason)
 
 
-_RULE_KEYS = ("action", "hosts", "reads", "writes", "secrets", "packages", "names", "effects")
+_RULE_KEYS = ("action", "hosts", "reads", "writes", "secrets", "packages", "names", "effects", "origins")
 
 
 def policy_from(document: Mapping[str, Any], source: str) -> Policy:
@@ -158,6 +162,9 @@ def _rule(table: Any, where: str) -> Rule:
     for effect in lists.get("effects", ()):
         if effect not in EFFECTS:
             raise SettingsError(f"{where}: effect {effect!r} is not one of {', '.join(EFFECTS)}.")
+    for origin in lists.get("origins", ()):
+        if origin not in ORIGINS:
+            raise SettingsError(f"{where}: origin {origin!r} is not one of {', '.join(ORIGINS)}.")
     try:
         grant = Grant(*(lists.get(key, ()) for key in ("hosts", "reads", "writes", "secrets")))
         packages = tuple(package_name(one) for one in lists.get("packages", ()))
@@ -172,6 +179,7 @@ def _rule(table: Any, where: str) -> Rule:
         packages,
         lists.get("names", ()),
         lists.get("effects", ()),
+        lists.get("origins", ()),
     )
 
 

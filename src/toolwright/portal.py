@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from toolwright.errors import UserError
+from toolwright.owntools.toolsets import HELD
 
 T = TypeVar("T")
 
@@ -59,6 +60,10 @@ class Portal:
             with contextlib.suppress(Exception):  # the caller asked for an end and not for an answer
                 await waiting
             raise
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, started if need be. UserError after `close`."""
+        return self._started()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -119,7 +124,12 @@ def _awaited(errand: Errand[T]) -> T:
 
 
 async def _wind_up(last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    # What is held open is closed by *last*, each in its own task and order.
+    others = [
+        task
+        for task in asyncio.all_tasks()
+        if task is not asyncio.current_task() and not task.get_name().startswith(HELD)
+    ]
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)

@@ -17,6 +17,9 @@ Origin = Literal["agent", "person", "host"]
 EFFECTS: tuple[Effect, ...] = ("none", "reads", "writes")
 """From the least to the most: what a tool does to the world outside its box."""
 
+ORIGINS: tuple[Origin, ...] = ("agent", "person", "host")
+"""Who brought a tool: an agent made it, a person took it in, or it is a person's own code in this process."""
+
 ALLOWED_PACKAGES = ("requests", "httpx", "pandas", "pydantic")
 """Packages that a generated tool may use without anybody being asked."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from toolwright import toolfile, toolrecord
 from toolwright.call import Call, Outcome
-from toolwright.errors import NotFoundError, RefusedError, SpecError
+from toolwright.errors import NotFoundError, RefusedError, SpecError, UserError
+from toolwright.listing import Match, ToolInfo, info_of, merged, own_info_of
+from toolwright.owntools import OwnTool, Usable
+from toolwright.owntools.shelf import OwnTools
 from toolwright.powers import Effect, Origin
 from toolwright.search import NEAR, Likeness, Sketch
 from toolwright.store import Change, Draft, Entry, Slot, Store, Stored
@@ -19,46 +22,10 @@ from toolwright.tool import State, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Cost
 
 _FEW = 50
+__all__ = ["Admission", "Infos", "Match", "Matches", "Registry", "ToolInfo"]
+
 _LOOKED_AT = 24
 """Matches that are compared when near-duplicates are looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolInfo:
-    """What is known of a version without opening its file; `calls` and `ok` count what says something about it."""
-
-    name: str
-    namespace: str
-    number: int
-    digest: str
-    description: str
-    parameters: str
-    powers: tuple[str, ...]
-    packages: tuple[str, ...]
-    effect: Effect
-    origin: Origin
-    state: State
-    created_at: float
-    calls: int
-    ok: int
-    last_used: float | None
-    dollars: float | None
-    """What making it cost in US dollars; None is unknown."""
-    input_schema: Mapping[str, Any]
-    output_schema: Mapping[str, Any]
-    run_id: str = ""
-    model: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}@{self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A tool that was found, and how well it fits (more is better; comparable within one answer)."""
-
-    info: ToolInfo
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +74,40 @@ class Registry:
         *,
         namespace: str = "local",
         room: int | None = None,
+        own: OwnTools | None = None,
     ) -> None:
         self._store, self._calls, self._audit = store, calls, audit
         self._namespace, self._room = namespace, room
         self._likeness = Likeness()
+        self.own = own
+        """The person's own tools, which stand beside the shelf; None where nobody can bring any."""
+
+    def register(
+        self,
+        func: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        effect: Effect | None = None,
+    ) -> ToolInfo:
+        """Let *func*, the person's own trusted code, be called as a tool; it runs in this process and is not stored.
+
+        Sync or async; its schema comes from hints and docstring. *effect* is `writes` unless you say less. Raises
+        UserError for what is no function, for parameters without hints, and for a name that is taken.
+        """
+        if self.own is None:
+            raise UserError("This registry has no process to run own tools in; use the one of a Toolwright.")
+        tool = self.own.register(func, name=name, description=description, effect=effect)
+        return self._own_infos([tool])[0]
+
+    def find(self, name: str, number: int | None = None) -> Usable:
+        """The person's own tool *name*, which has the number 0, else what `get` gives. NotFoundError, EditedError."""
+        own = self.own.get(name) if self.own and not number else None
+        return own or self.get(name, number)
+
+    def shelved(self, name: str) -> bool:
+        """Whether a tool of the shelf can be called *name*."""
+        return self._store.in_force(self._namespace, name) is not None
 
     def admit(
         self,
@@ -182,23 +179,30 @@ class Registry:
         return self._store.load(self._namespace, name, number).changes
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._store.in_force(self._namespace, name) is not None
+        return isinstance(name, str) and bool((self.own and self.own.get(name)) or self.shelved(name))
 
     def names(self) -> list[str]:
         """The names that can be called, sorted."""
-        return self._store.names(self._namespace)
+        names = self._store.names(self._namespace)
+        return sorted({*names, *self.own.names()}) if self.own else names
 
     def count(self) -> int:
-        """How many names can be called."""
+        """How many names stand on the shelf; own tools are not counted."""
         return self._store.count(self._namespace)
 
     def list(self, *, every: bool = False) -> Infos:
-        """The versions in force by name; with *every*, all versions by name and number."""
-        return self._infos(self._store.entries(self._namespace, every=every))
+        """Own tools and the versions in force, by name; with *every*, all versions by name and number."""
+        infos = self._infos(self._store.entries(self._namespace, every=every))
+        if not self.own:
+            return infos
+        return sorted([*self._own_infos(self.own.all()), *infos], key=lambda info: (info.name, info.number))
 
     def history(self, name: str) -> Infos:
         """Every version of *name* by number. NotFoundError if there never was one."""
         entries = self._store.history(self._namespace, name)
+        own = self.own.get(name) if self.own else None
+        if own is not None:
+            return [*self._own_infos([own]), *self._infos(entries)]
         if not entries:
             raise NotFoundError(f"No tool is named {name!r}.")
         return self._infos(entries)
@@ -207,7 +211,12 @@ class Registry:
         """At most *limit* tools that fit *query*, best first; empty if none does. Never raises for a query."""
         found = self._store.find(self._namespace, query, limit)
         infos = self._infos([entry for entry, _ in found])
-        return [Match(info, score) for info, (_, score) in zip(infos, found, strict=True)]
+        matches = [Match(info, score) for info, (_, score) in zip(infos, found, strict=True)]
+        if not self.own:
+            return matches
+        fitting = self.own.find(query, limit)
+        own = self._own_infos([tool for tool, _ in fitting])
+        return merged([Match(info, score) for info, (_, score) in zip(own, fitting, strict=True)], matches, limit)
 
     def near(self, spec: ToolSpec, limit: int = 3) -> Matches:
         """Tools that look like what *spec* asks for, most alike first, with a likeness from 0.7 to 1."""
@@ -216,10 +225,20 @@ class Registry:
         alike = [(self._likeness.of(asked, _sketch(entry)), entry) for entry, _ in found]
         best = sorted((pair for pair in alike if pair[0] >= NEAR), key=lambda pair: (-pair[0], pair[1].name))[:limit]
         infos = self._infos([entry for _, entry in best])
-        return [Match(info, score) for info, (score, _) in zip(infos, best, strict=True)]
+        matches = [Match(info, score) for info, (score, _) in zip(infos, best, strict=True)]
+        if not self.own:
+            return matches
+        close = self.own.near(asked, self._likeness)
+        own = self._own_infos([tool for tool, _ in close])
+        mine = [Match(info, score) for info, (_, score) in zip(own, close, strict=True)]
+        return sorted([*mine, *matches], key=lambda match: -match.score)[:limit]
 
     def retire(self, name: str, *, who: str = "person", why: str = "") -> ToolInfo:
         """Take *name* off the shelf; its versions, history and numbers stay. NotFoundError if it is not there."""
+        if self.own and (own := self.own.get(name)):
+            raise UserError(
+                f"{name} is your own tool ({own.source}), and not on the shelf; leave it out where you bring it."
+            )
         entry = self._store.in_force(self._namespace, name)
         if entry is None:
             raise NotFoundError(f"No tool is named {name!r}.")
@@ -243,7 +262,7 @@ class Registry:
             self._change(chosen, "active", who, why)
         return self.get(name, chosen.number)
 
-    def record(self, version: ToolVersion, call: Call, outcome: Outcome) -> None:
+    def record(self, version: Usable, call: Call, outcome: Outcome) -> None:
         """Keep how a call of *version* ended."""
         self._calls.add(
             CallRow(
@@ -265,6 +284,8 @@ class Registry:
 
     def stats(self, name: str, number: int | None = None) -> Stats:
         """How calls of a version (by default the one in force, else the latest) ended. NotFoundError."""
+        if number is None and self.own and self.own.get(name):
+            number = OwnTool.number
         if number is None:
             entry = self._store.in_force(self._namespace, name)
             number = entry.number if entry else self.history(name)[-1].number
@@ -287,11 +308,15 @@ class Registry:
         if self._audit is not None:
             self._audit.add(Deed(who, what, namespace, name, number, detail))
 
+    def _own_infos(self, tools: Sequence[OwnTool]) -> Infos:
+        stats = self._calls.stats(self._namespace, {tool.name for tool in tools}) if tools else {}
+        return [own_info_of(tool, stats.get((tool.name, tool.number), Stats())) for tool in tools]
+
     def _infos(self, entries: Sequence[Entry]) -> Infos:
         names = {entry.name for entry in entries}
         # A few names are summed by themselves; beyond that one walk over all calls is the shorter way.
         stats = self._calls.stats(self._namespace, names if len(names) <= _FEW else None) if names else {}
-        return [_info(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries]
+        return [info_of(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries]
 
 
 def _as_if_proven(stored: Stored, source: str) -> ToolVersion:
@@ -302,31 +327,6 @@ def _as_if_proven(stored: Stored, source: str) -> ToolVersion:
 
 def _version(stored: Stored) -> ToolVersion:
     return toolfile.from_record(stored.text, stored.record, number=stored.entry.number)
-
-
-def _info(entry: Entry, stats: Stats) -> ToolInfo:
-    return ToolInfo(
-        name=entry.name,
-        namespace=entry.namespace,
-        number=entry.number,
-        digest=entry.digest,
-        description=entry.description,
-        parameters=entry.parameters,
-        powers=entry.powers,
-        packages=entry.packages,
-        effect=entry.effect,
-        origin=entry.origin,
-        state=entry.state,
-        created_at=entry.created_at,
-        calls=stats.calls,
-        ok=stats.ok,
-        last_used=stats.last_used,
-        dollars=entry.dollars,
-        input_schema=entry.input_schema,
-        output_schema=entry.output_schema,
-        run_id=entry.run_id,
-        model=entry.model,
-    )
 
 
 def _sketch(entry: Entry) -> Sketch:

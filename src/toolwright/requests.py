@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from toolwright.errors import EditedError, NotFoundError, RefusedError, SpecErro
 from toolwright.forge import Forge, Forged
 from toolwright.largevalues import as_json
 from toolwright.notes import Notes
+from toolwright.owntools import OwnTool, Usable
 from toolwright.registry import Registry
 from toolwright.stopping import in_thread
 from toolwright.tool import ToolSpec, ToolVersion
@@ -21,6 +22,9 @@ from toolwright.workspace import Workspace
 
 FIXED = ("search_tools", "request_new_tool", "run_tool")
 """The tools that are always there; no tool on the shelf may have one of these names."""
+
+MAX_OWN = 24
+"""A person's own tools that stand in the tools array, beside those of the shelf."""
 
 MAX_FAILURES = 2
 """Requests for the same thing that may fail in one run: the first, and one that asks differently."""
@@ -47,38 +51,57 @@ class Requests:
     files: Workspace | None = None
     """The run's files: examples may name them."""
 
-    async def search(self, query: str) -> tuple[str, list[ToolVersion]]:
+    async def search(self, query: str) -> tuple[str, list[Usable]]:
         """What the model reads about the tools that fit *query*, and those tools."""
         found = await self.matching(query)
         if not found:
             return "No tool on the shelf fits. If you need one, use request_new_tool.", []
         return "\n".join(as_json(described(one)) for one in found), found
 
-    async def matching(self, query: str) -> list[ToolVersion]:
+    async def matching(self, query: str) -> list[Usable]:
         """At most 8 tools that fit *query*, best first; a tool that cannot be read is left out."""
         return await in_thread(self.cancel, self._matching, query)
 
-    def _matching(self, query: str) -> list[ToolVersion]:
+    def _matching(self, query: str) -> list[Usable]:
         versions = (self._version(match.info.name) for match in self.registry.search(query, limit=8))
         return [one for one in versions if one is not None]
 
-    async def version(self, name: str, number: int) -> ToolVersion | None:
+    async def version(self, name: str, number: int) -> Usable | None:
         """That version, or None if it cannot be read."""
         return await in_thread(self.cancel, self._version, name, number)
 
-    def _version(self, name: str, number: int | None = None) -> ToolVersion | None:
+    def _version(self, name: str, number: int | None = None) -> Usable | None:
         try:
-            return self.registry.get(name, number)
+            return self.registry.find(name, number)
         except (NotFoundError, EditedError):
             return None
 
-    async def request(self, asked: Mapping[str, Any], place: Place) -> tuple[str, ToolVersion | None]:
+    async def own(self, task: str) -> list[Usable]:
+        """The person's own tools; of more than 24 those that fit *task* best."""
+        return await in_thread(self.cancel, self._own, task)
+
+    def _own(self, task: str) -> list[Usable]:
+        own = self.registry.own
+        for name in own.names() if own else ():
+            if self.registry.shelved(name):
+                text = f"Your own tool {name} stands before the one of that name on the shelf, in this run."
+                self._emit("warning", text=text)
+        return list(own.best(task, MAX_OWN)) if own else []
+
+    async def missing_own(self, refs: Sequence[str]) -> None:
+        """Say which own tools a run began with that are not here now that it goes on."""
+        for name in [ref.partition("@")[0] for ref in refs]:
+            if await in_thread(self.cancel, self._version, name, OwnTool.number) is None:
+                text = f"Your own tool {name}, which this run began with, is not here now; bring it again to use it."
+                self._emit("warning", text=text)
+
+    async def request(self, asked: Mapping[str, Any], place: Place) -> tuple[str, Usable | None]:
         """What the model reads about its request, and the tool that it may use now, if there is one."""
         text, version = await self._request(asked, place)
         self.notes.gap = "" if version is not None else text
         return text, version
 
-    async def _request(self, asked: Mapping[str, Any], place: Place) -> tuple[str, ToolVersion | None]:
+    async def _request(self, asked: Mapping[str, Any], place: Place) -> tuple[str, Usable | None]:
         try:
             spec = spec_of(asked, self.namespace)
         except SpecError as error:
@@ -95,13 +118,13 @@ class Requests:
             return near, None
         return await self._make(spec, place)
 
-    def _taken(self, spec: ToolSpec, holder: ToolVersion) -> str:
+    def _taken(self, spec: ToolSpec, holder: Usable) -> str:
         # Made by this very run, which was cut short before it could note it down.
-        if holder.run_id == self.run_id and str(holder) not in self.notes.made:
+        if isinstance(holder, ToolVersion) and holder.run_id == self.run_id and str(holder) not in self.notes.made:
             self.notes.made.append(str(holder))
             return made_text(holder)
-        same = schema.same_schema(spec.input_schema, holder.spec.input_schema) and schema.same_schema(
-            spec.output_schema, holder.spec.output_schema
+        same = schema.same_schema(spec.input_schema, holder.input_schema) and schema.same_schema(
+            spec.output_schema, holder.output_schema
         )
         lead = (
             f"{spec.name} is already there, with these arguments; use it."
@@ -145,7 +168,7 @@ class Requests:
             ]
         )
 
-    async def _make(self, spec: ToolSpec, place: Place) -> tuple[str, ToolVersion | None]:
+    async def _make(self, spec: ToolSpec, place: Place) -> tuple[str, Usable | None]:
         self._emit("tool-requested", name=spec.name, description=spec.description)
         try:
             forged = await self._forged(spec, place)
@@ -167,7 +190,7 @@ class Requests:
         )
         return await asked_about(forged, self.forge, self.consent)
 
-    def _told(self, spec: ToolSpec, forged: Forged) -> tuple[str, ToolVersion | None]:
+    def _told(self, spec: ToolSpec, forged: Forged) -> tuple[str, Usable | None]:
         if forged.pending is not None and forged.version is None:
             return self._refused(spec, forged.reason), None
         if forged.version is None:
@@ -211,18 +234,17 @@ async def asked_about(forged: Forged, forge: Forge, consent: Consent) -> Forged:
     return forged
 
 
-def described(version: ToolVersion) -> dict[str, Any]:
+def described(version: Usable) -> dict[str, Any]:
     """What a model needs to know to call *version*, as JSON."""
-    spec = version.spec
     return {
-        "name": spec.name,
-        "description": spec.description,
-        "arguments": dict(spec.input_schema),
-        "returns": dict(spec.output_schema),
+        "name": version.name,
+        "description": version.description,
+        "arguments": dict(version.input_schema),
+        "returns": dict(version.output_schema),
     }
 
 
-def made_text(version: ToolVersion) -> str:
+def made_text(version: Usable) -> str:
     """What the model reads about a tool that is there now."""
     lead = f'{version.name} is ready. Call {version.name}, or run_tool with the name "{version.name}".'
     return f"{lead}\n{as_json(described(version))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from toolwright.powers import STRICT_LIMITS, Limits
 
 ENV_PREFIX = "TOOLWRIGHT_"
 CONFIG_FILE = "config.toml"
+TOOLS = "tools."
+"""Keys that begin so are own tools; `tools.NAME = "module:function"` may have any NAME."""
 ROLES = ("orchestrator", "generator", "examiner")
 
 
@@ -49,7 +52,13 @@ class Settings:
     sandbox: Literal["auto", "full", "landlock"] = "auto"
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    functions: tuple[tuple[str, str], ...] = ()
+    """A person's own tools: the name to register each under (or ''), and `module:function`."""
+    mcp: tuple[str, ...] = ()
+    """MCP servers whose tools are a person's own: a command or an address each."""
     origins: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """What was said of each key that is not left to its default, as it was read."""
 
 
 def _choice(*allowed: str) -> Callable[[Any], str]:
@@ -106,6 +115,32 @@ def _flag(value: Any) -> bool:
     raise ValueError("must be true or false")
 
 
+def _reference(value: Any) -> str:
+    text = _text(value)
+    if ":" not in text:
+        raise ValueError("must be module:function, such as billing:lookup")
+    return text
+
+
+def _references(value: Any) -> tuple[str, ...]:
+    return tuple(map(_reference, _listed(value, None)))
+
+
+def _servers(value: Any) -> tuple[str, ...]:
+    return tuple(map(_text, _listed(value, "\n")))
+
+
+def _listed(value: Any, separator: str | None) -> list[Any]:
+    """A list; or a text, as in the environment: JSON of a list, or items between separators (None: white space)."""
+    if isinstance(value, str):
+        if not value.lstrip().startswith("["):
+            return [item for item in value.split(separator) if item.strip()]
+        value = json.loads(value)
+    if not isinstance(value, list):
+        raise ValueError("must be a list of texts")
+    return value
+
+
 def _name(value: Any) -> str:
     text = str(value)
     if not text.isidentifier() or not text.isascii():
@@ -131,6 +166,8 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "context_tokens": _at_least_one,
     "local_servers": _text,
     "sandbox": _choice("auto", "full", "landlock"),
+    "tools.functions": _references,
+    "tools.mcp": _servers,
     "policy": _text,
     "limits.profile": _choice("default", "strict"),
     "limits.wall_s": _seconds,
@@ -158,13 +195,14 @@ def load(home: str | Path | None = None, given: Mapping[str, Any] | None = None)
     values.update(_from_file(place / CONFIG_FILE))
     values.update(_from_environment())
     values.update({key: (value, "given") for key, value in (given or {}).items() if value is not None})
-    read = {key: _read(key, value, origin) for key, (value, origin) in values.items()}
+    read = {key: read_setting(key, value, origin) for key, (value, origin) in values.items()}
     origins = {"home": said_by} | {key: origin for key, (_, origin) in values.items()}
     return _settings(place, read, origins)
 
 
 def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    plain = {one.name for one in fields(Settings)} - {"home", "policy", "limits", "origins", *ROLES}
+    others = {"home", "policy", "limits", "functions", "mcp", "origins", "said", *ROLES}
+    plain = {one.name for one in fields(Settings)} - others
     return Settings(
         home=home,
         orchestrator=RoleModel(read.get("model"), read.get("base_url")),
@@ -172,9 +210,22 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         examiner=RoleModel(read.get("examiner.model"), read.get("examiner.base_url")),
         policy=read_policy(Path(read["policy"]).expanduser()) if "policy" in read else home_policy(home),
         limits=_limits(read),
+        functions=_functions(read),
+        mcp=read.get("tools.mcp", ()),
         origins=origins,
+        said=read,
         **{key: value for key, value in read.items() if key in plain},
     )
+
+
+def _functions(read: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    named = [(key.removeprefix(TOOLS), value) for key, value in read.items() if names_a_tool(key)]
+    return (*(("", reference) for reference in read.get("tools.functions", ())), *named)
+
+
+def names_a_tool(key: str) -> bool:
+    """Whether *key* is `tools.NAME`, which registers a function under that name."""
+    return key.startswith(TOOLS) and key not in KEYS and key.removeprefix(TOOLS).isidentifier()
 
 
 def home_policy(home: Path) -> Policy:
@@ -219,22 +270,28 @@ def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
         else:
             found[key] = (value, str(path))
     for key in found:
-        if key not in KEYS:
+        if key not in KEYS and not names_a_tool(key):
             like = difflib.get_close_matches(key, KEYS, 1)
             hint = f"did you mean {like[0]!r}?" if like else "docs/settings.md lists them."
             raise SettingsError(f"{path}: unknown setting {key!r}; {hint}")
     return found
 
 
+def variable_of(key: str) -> str:
+    """The environment variable that sets *key*: `TOOLWRIGHT_LIMITS_WALL_S` for `limits.wall_s`."""
+    return ENV_PREFIX + key.upper().replace(".", "_")
+
+
 def _from_environment() -> dict[str, tuple[Any, str]]:
-    names = {ENV_PREFIX + key.upper().replace(".", "_"): key for key in KEYS}
+    names = {variable_of(key): key for key in KEYS}
     return {key: (os.environ[name], f"${name}") for name, key in names.items() if os.environ.get(name)}
 
 
-def _read(key: str, value: Any, origin: str) -> Any:
-    if key not in KEYS:
+def read_setting(key: str, value: Any, origin: str = "given") -> Any:
+    """*value* as the setting *key* takes it. SettingsError with key, value and *origin* for one that cannot be."""
+    if key not in KEYS and not names_a_tool(key):
         raise SettingsError(f"unknown setting {key!r}.")
     try:
-        return KEYS[key](value)
+        return KEYS[key](value) if key in KEYS else _reference(value)
     except (ValueError, TypeError, OverflowError) as error:
         raise SettingsError(f"setting {key} = {value!r} ({origin}): {error}.") from None

@@ -255,5 +255,25 @@ class ToolVersion:
         """Identity; see `Candidate.digest`."""
         return self.candidate.digest
 
+    @property
+    def description(self) -> str:
+        """What it does, in one sentence."""
+        return self.spec.description
+
+    @property
+    def input_schema(self) -> Mapping[str, Json]:
+        """JSON Schema of its arguments."""
+        return self.spec.input_schema
+
+    @property
+    def output_schema(self) -> Mapping[str, Json]:
+        """JSON Schema of its value."""
+        return self.spec.output_schema
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the world outside its box."""
+        return self.candidate.effect
+
     def __str__(self) -> str:
         return f"{self.name}@{self.number}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from toolwright import prompts
 from toolwright.examiner import Examiner
@@ -16,6 +18,11 @@ from toolwright.generator import Generator
 from toolwright.models.models import Models
 from toolwright.models.values import ModelSettings
 from toolwright.orchestrator import House, Orchestrator
+from toolwright.owntools.naming import named
+from toolwright.owntools.servers import mcp_server
+from toolwright.owntools.shelf import House as Loops
+from toolwright.owntools.shelf import Later, OwnTools
+from toolwright.owntools.toolsets import Brought
 from toolwright.registry import Registry
 from toolwright.sandbox import Sandbox
 from toolwright.sandbox.linux import LinuxSandbox
@@ -89,8 +96,10 @@ class Parts:
     house: House
 
     async def aclose(self) -> None:
-        """Close the connections to models."""
+        """Close the connections to models, and what holds own tools."""
         await self.models.aclose()
+        if self.registry.own is not None:
+            await self.registry.own.aclose()
 
     def close(self) -> None:
         """Close the rest."""
@@ -99,7 +108,13 @@ class Parts:
         self.home.close()
 
 
-def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record: Path | None = None) -> Parts:
+def build(
+    settings: Settings,
+    sink: Sink,
+    sandbox: Sandbox | None = None,
+    record: Path | None = None,
+    own: OwnTools | None = None,
+) -> Parts:
     """Assemble the house of *settings*. Opens the home; starts nothing and asks nobody."""
     home = Home.open(settings.home)
     registry = Registry(
@@ -108,6 +123,7 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         home.audit,
         namespace=settings.namespace,
         room=settings.max_tools,
+        own=own,
     )
     box = sandbox or LinuxSandbox(profile=settings.sandbox)
     heard = Switchboard(home, sink)
@@ -150,6 +166,33 @@ def build(settings: Settings, sink: Sink, sandbox: Sandbox | None = None, record
         prompt=prompts.text("orchestrator", folder),
     )
     return Parts(home, registry, executor, validator, forge, Orchestrator(house), models, box, heard, house)
+
+
+def own_tools(
+    settings: Settings,
+    house: Loops,
+    tools: Sequence[Callable[..., Any] | str] = (),
+    toolsets: Sequence[Any] = (),
+    mcp: Sequence[str] = (),
+    warn: Callable[[str], None] | None = None,
+) -> OwnTools:
+    """What a person brings beside the shelf, by what they say and by the settings. UserError; starts no server."""
+    own = OwnTools(house, settings.namespace, warn)
+    keep_out = (settings.home,)
+    for name, reference in settings.functions:
+        own.bring(Later(partial(named, reference, keep_out), name))
+    for one in tools:
+        own.register(named(one, keep_out) if isinstance(one, str) else one)
+    for toolset in toolsets:
+        label = f"toolset {toolset.id or type(toolset).__name__}"
+        own.bring(Brought(label, partial(_itself, toolset), namespace=settings.namespace))
+    for text in (*settings.mcp, *mcp):
+        own.bring(mcp_server(text, settings.namespace))
+    return own
+
+
+def _itself(toolset: Any) -> Any:
+    return toolset
 
 
 def _by_role(settings: Settings) -> dict[str, ModelSettings]:

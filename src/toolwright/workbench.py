@@ -14,12 +14,13 @@ from toolwright.calling import Calls
 from toolwright.errors import NotFoundError
 from toolwright.largevalues import READ_VALUE, as_json
 from toolwright.notes import Notes
+from toolwright.owntools import OwnTool, Usable
 from toolwright.paging import page
-from toolwright.requests import FIXED, Requests, described
-from toolwright.tool import ToolVersion
+from toolwright.requests import FIXED, MAX_OWN, Requests, described
 from toolwright.trace import Place
 
 Surface = Literal["native", "fixed"]
+_OWN = f"@{OwnTool.number}"
 MAX_MATCHING = 8
 """Tools of the shelf that stand in the tools array beside the fixed three and those made in the run."""
 
@@ -71,8 +72,11 @@ class Workbench:
         """Look for tools that fit *task*; the text that lists them (empty if there are none). Journaled."""
         place = Place(self.run_id, 0, "matches")
         recorded = await self._recorded(place)
-        if recorded is None:
-            found = await self.requests.matching(task)
+        if recorded is not None:
+            await self.requests.missing_own([ref for ref in self.notes.shown if ref.endswith(_OWN)])
+        else:
+            own = await self.requests.own(task)
+            found = [*own, *(one for one in await self.requests.matching(task) if one not in own)]
             if self.surface == "native":
                 self._show(found)
             await self._record(place, _listing(found))
@@ -132,15 +136,20 @@ class Workbench:
             inner = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
         return await self._answer(name, inner, place, again)
 
-    def _show(self, versions: Sequence[ToolVersion], *, whatever_their_number: bool = False) -> None:
+    def _show(self, versions: Sequence[Usable], *, whatever_their_number: bool = False) -> None:
         if self.surface == "fixed":
             return
         for version in versions:
-            matching = [ref for ref in self.notes.shown if ref not in (*self.notes.made, *self.made_before)]
             if self.notes.version_shown(version.name) is not None:
                 continue
-            if whatever_their_number or len(matching) < MAX_MATCHING:
+            if whatever_their_number or self._has_room(isinstance(version, OwnTool)):
                 self.notes.shown.append(str(version))
+
+    def _has_room(self, own: bool) -> bool:
+        if own:
+            return sum(ref.endswith(_OWN) for ref in self.notes.shown) < MAX_OWN
+        ours = (*self.notes.made, *self.made_before)
+        return sum(ref not in ours and not ref.endswith(_OWN) for ref in self.notes.shown) < MAX_MATCHING
 
     async def _offer(self, ref: str) -> Offered | None:
         if ref not in self._offered:
@@ -148,7 +157,7 @@ class Workbench:
             version = await self.requests.version(name, int(number))
             if version is None:
                 return None
-            self._offered[ref] = Offered(name, _described(version), version.spec.input_schema)
+            self._offered[ref] = Offered(name, _described(version), version.input_schema)
         return self._offered[ref]
 
     async def _recorded(self, place: Place) -> dict[str, Any] | None:
@@ -195,11 +204,13 @@ def _unreadable(name: str, arguments: Unreadable) -> str:
     )
 
 
-def _listing(found: Sequence[ToolVersion]) -> str:
+def _listing(found: Sequence[Usable]) -> str:
     return "\n".join(as_json(described(one)) for one in found)
 
 
-def _described(version: ToolVersion) -> str:
+def _described(version: Usable) -> str:
+    if isinstance(version, OwnTool):
+        return version.description
     return f"{version.spec.description} Returns {version.spec.returns}."
 
 

@@ -16,7 +16,7 @@ from toolwright.call import Status
 from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
 from toolwright.cli.naming import at_home, complete_tool, named, near_misses, own_tool
-from toolwright.cli.options import box_options, open_toolwright
+from toolwright.cli.options import box_options, open_toolwright, own_options
 from toolwright.errors import EditedError, RetiredError, ToolwrightError
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) 
     "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/ID/).")
+@own_options
 @box_options
 @click.pass_context
 def call(ctx: click.Context, /, name: str | None, words: tuple[str, ...], helps: bool, **options: Any) -> None:

@@ -11,7 +11,7 @@ import click
 from toolwright.cli import STOPPED
 from toolwright.cli.live import print_json, progress
 from toolwright.cli.look import dollars, duration, err, on_terminal, out, rest, safe
-from toolwright.cli.options import model_options, open_toolwright
+from toolwright.cli.options import model_options, open_toolwright, own_options
 from toolwright.cli.run import EXIT_CODES, as_result, show_result
 from toolwright.errors import ToolwrightError
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write the model's answers as a script."
 )
 @click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model steps in one turn (15).")
+@own_options
 @model_options
 def chat(**options: Any) -> None:
     """Talk: each message is a task that goes on from the ones before, with their files and tools.

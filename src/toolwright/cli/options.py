@@ -33,7 +33,7 @@ _MODEL = (
     click.option("--max-new-tools", type=click.IntRange(0), metavar="N", help="New tools in one run (5)."),
 )
 _FUNCTION = (
-    click.option("--name", help="The function in it (default: the file's name)."),
+    click.option("--name", "--function", "name", help="The function in it (default: the file's name)."),
     click.option("--description", "-d", help="One sentence, where the function has no docstring."),
     click.option("--input-params", "-p", help="As in a signature, where annotations are missing."),
     click.option("--return-type", "-r", help="An annotation, where it is missing."),
@@ -58,6 +58,12 @@ _FUNCTION = (
         help="A folder that it may write; repeat.",
     ),
 )
+_OWN = (
+    click.option(
+        "--tools", "own_tools", multiple=True, metavar="MODULE:FUNCTION", help="Your own function as a tool; repeat."
+    ),
+    click.option("--mcp", multiple=True, metavar="COMMAND|URL", help="An MCP server whose tools you bring; repeat."),
+)
 _SETTINGS = {
     "model": "model",
     "base_url": "base_url",
@@ -76,6 +82,13 @@ _SETTINGS = {
 def home_options(command: Command) -> Command:
     """`--home` and `--json`."""
     return _HOME(_JSON(command))
+
+
+def own_options(command: Command) -> Command:
+    """`--tools` and `--mcp`: what a person brings beside the shelf."""
+    for option in reversed(_OWN):
+        command = option(command)
+    return command
 
 
 def sandbox_options(command: Command) -> Command:
@@ -123,7 +136,12 @@ def open_toolwright(options: dict[str, Any], sink: Sink | None = None, *, ask: b
     given = {name: options[key] for key, name in _SETTINGS.items() if options.get(key) is not None}
     approve = True if options.get("yes") else terminal_approval() if ask else None
     return Toolwright(
-        settings=load(options.get("home"), given), approve=approve, sink=sink, record=options.get("record")
+        settings=load(options.get("home"), given),
+        approve=approve,
+        sink=sink,
+        record=options.get("record"),
+        tools=options.get("own_tools") or (),
+        mcp=options.get("mcp") or (),
     )
 
 

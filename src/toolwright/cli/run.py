@@ -10,7 +10,7 @@ import click
 
 from toolwright.cli.live import print_json, progress
 from toolwright.cli.look import dollars, duration, err, out, safe
-from toolwright.cli.options import model_options, open_toolwright
+from toolwright.cli.options import model_options, open_toolwright, own_options
 from toolwright.errors import UserError
 from toolwright.trace import is_run_id
 
@@ -52,6 +52,7 @@ class _GoingOn(click.Command):
     "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write the model's answers as a script."
 )
 @click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model steps in one run (15).")
+@own_options
 @model_options
 def run(task: tuple[str, ...], **options: Any) -> None:
     """Do TASK; make the tools that it lacks, in the sandbox, and keep them.

@@ -11,7 +11,7 @@ import click
 from toolwright.cli import figures
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe, short
-from toolwright.cli.options import home_options, open_toolwright
+from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _LEAST = 20
 @click.option("--limit", type=click.IntRange(1), help="At most so many.")
 @click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many before.")
 @pager_option
+@own_options
 @home_options
 def tools(key: str, **options: Any) -> None:
     """List the tools on the shelf."""
@@ -77,6 +78,7 @@ def _why_none(options: dict[str, Any], found: int, kept: int) -> str:
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="At most so many.")
 @pager_option
+@own_options
 @home_options
 def search(words: tuple[str, ...], limit: int, **options: Any) -> None:
     """Find the tools that fit WORDS, the best first."""

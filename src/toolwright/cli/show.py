@@ -14,7 +14,7 @@ from toolwright.cli import checks, figures
 from toolwright.cli.live import print_json
 from toolwright.cli.look import dollars, duration, out, safe
 from toolwright.cli.naming import name_argument, named, near_misses, own_tool
-from toolwright.cli.options import home_options, open_toolwright
+from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _COUNTING = ["ok", *sorted(status.value for status in COUNTS_AGAINST_TOOL)]
 @name_argument
 @click.option("--code", is_flag=True, help="Print the source alone.")
 @pager_option
+@own_options
 @home_options
 def show(name: str, code: bool, **options: Any) -> None:
     """Show the tool NAME (or NAME@N): code, schemas, verdict, history, calls."""

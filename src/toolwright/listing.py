@@ -1,0 +1,112 @@
+"""An index's entry, or a person's own tool, goes in; what is known of it without opening it comes out: a ToolInfo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolwright.owntools import OwnTool
+from toolwright.powers import Effect, Origin
+from toolwright.store import Entry
+from toolwright.store.calls import Stats
+from toolwright.tool import State
+
+_RANK = 60
+"""Of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInfo:
+    """What is known of a version without opening its file; `calls` and `ok` count what says something about it."""
+
+    name: str
+    namespace: str
+    number: int
+    digest: str
+    description: str
+    parameters: str
+    powers: tuple[str, ...]
+    packages: tuple[str, ...]
+    effect: Effect
+    origin: Origin
+    state: State
+    created_at: float
+    calls: int
+    ok: int
+    last_used: float | None
+    dollars: float | None
+    """What making it cost in US dollars; None is unknown."""
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    run_id: str = ""
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A tool that was found, and how well it fits (more is better; comparable within one answer)."""
+
+    info: ToolInfo
+    score: float
+
+
+def info_of(entry: Entry, stats: Stats) -> ToolInfo:
+    """Of a version of the shelf."""
+    return ToolInfo(
+        name=entry.name,
+        namespace=entry.namespace,
+        number=entry.number,
+        digest=entry.digest,
+        description=entry.description,
+        parameters=entry.parameters,
+        powers=entry.powers,
+        packages=entry.packages,
+        effect=entry.effect,
+        origin=entry.origin,
+        state=entry.state,
+        created_at=entry.created_at,
+        calls=stats.calls,
+        ok=stats.ok,
+        last_used=stats.last_used,
+        dollars=entry.dollars,
+        input_schema=entry.input_schema,
+        output_schema=entry.output_schema,
+        run_id=entry.run_id,
+        model=entry.model,
+    )
+
+
+def own_info_of(tool: OwnTool, stats: Stats) -> ToolInfo:
+    """Of a person's own tool."""
+    return ToolInfo(
+        name=tool.name,
+        namespace=tool.namespace,
+        number=tool.number,
+        digest=tool.digest,
+        description=tool.description,
+        parameters=", ".join(map(str, tool.input_schema.get("properties", {}))),
+        powers=(),
+        packages=(),
+        effect=tool.effect,
+        origin=tool.origin,
+        state="active",
+        created_at=0.0,
+        calls=stats.calls,
+        ok=stats.ok,
+        last_used=stats.last_used,
+        dollars=None,
+        input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
+    )
+
+
+def merged(own: list[Match], shelf: list[Match], limit: int) -> list[Match]:
+    """Two rankings as one, by rank: their scores come from different collections of texts and are not comparable."""
+    if not own or not shelf:
+        return (own or shelf)[:limit]
+    ranked = [Match(match.info, 1 / (_RANK + rank)) for found in (own, shelf) for rank, match in enumerate(found)]
+    return sorted(ranked, key=lambda match: -match.score)[:limit]

@@ -1,0 +1,42 @@
+"""A call of an own tool goes in, an Outcome comes out: whatever the person's code does, it is one and no exception."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from toolwright import schema
+from toolwright.call import Call, Outcome, Status, Usage
+from toolwright.owntools import CallStoppedError, NoJsonError, OwnTool
+
+_LONGEST_DETAIL = 4000
+
+
+def answered(tool: OwnTool, call: Call, refusal: Outcome | None, cancel: threading.Event | None) -> Outcome:
+    """The Outcome of *call*; *refusal* is what policy said against it. For the executor alone: it asks policy."""
+    if wrong := schema.fits(dict(call.arguments), tool.input_schema):
+        return Outcome(Status.BAD_CALL, detail=f"{tool.name}: {wrong}", reason="arguments")
+    if refusal is not None:
+        return refusal
+    began = time.monotonic()
+    outcome = _run(tool, call, cancel)
+    return Outcome(outcome.status, outcome.value, outcome.detail, outcome.reason, usage=Usage(time.monotonic() - began))
+
+
+def _run(tool: OwnTool, call: Call, cancel: threading.Event | None) -> Outcome:
+    try:
+        value = tool.invoke(call.arguments, cancel)
+    except CallStoppedError:
+        return Outcome(Status.CANCELLED, detail="The caller cancelled.", reason="cancelled")
+    except NoJsonError as error:
+        return Outcome(Status.BAD_VALUE, detail=f"{tool.name} returned {error}"[:_LONGEST_DETAIL], reason="value")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- it is the person's code, and may raise anything
+        detail = f"{type(error).__name__}: {error}".rstrip(": ")
+        return Outcome(Status.RAISED, detail=detail[:_LONGEST_DETAIL], reason="raised")
+    if tool.output_schema and (wrong := schema.fits(value, tool.output_schema)):
+        return Outcome(
+            Status.BAD_VALUE, detail=f"{tool.name} returned what it does not promise: {wrong}", reason="value"
+        )
+    if not tool.output_schema and (wrong := schema.fits(value, {})):
+        return Outcome(Status.BAD_VALUE, detail=f"{tool.name}: {wrong}", reason="value")
+    return Outcome(Status.OK, value)
