@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import io
 import json
@@ -16,37 +15,51 @@ from typing import NoReturn
 
 import click
 
+from toolwright.cli.grouping import Group
 from toolwright.errors import ToolwrightError
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("toolwright.cli.run:run", "Do a task; make the tools that it lacks."),
-    "chat": ("toolwright.cli.chat:chat", "Talk: each message is a task that goes on from the ones before."),
-    "demo": ("toolwright.cli.demo:demo", "Four tasks on a scripted model; everything else is real."),
-    "tools": ("toolwright.cli.shelf:tools", "List the tools on the shelf."),
-    "show": ("toolwright.cli.show:show", "Show a tool: code, schemas, verdict, history, calls."),
-    "search": ("toolwright.cli.shelf:search", "Find the tools that fit some words."),
-    "call": ("toolwright.cli.call:call", "Call a tool with JSON or flags, in the sandbox."),
-    "make": ("toolwright.cli.make:make", "Make a tool without a task."),
-    "check": ("toolwright.cli.make:check", "Validate a file with a function; register nothing."),
-    "runs": ("toolwright.cli.runs:runs", "List the runs, or show one."),
-    "edit": ("toolwright.cli.edit:edit", "Change a tool in your editor; it becomes the next version."),
-    "retire": ("toolwright.cli.prune:retire", "Take tools off the shelf; nothing is deleted."),
-    "restore": ("toolwright.cli.prune:restore", "Put a retired tool back."),
-    "prune": ("toolwright.cli.prune:prune", "Propose tools to retire, with evidence."),
-    "import": ("toolwright.cli.importing:import_", "Take a file or a hand-made registry, through the validator."),
-    "registry": ("toolwright.cli.registry:registry", "Retire, restore, import, rebuild."),
-    "doctor": ("toolwright.cli.doctor:doctor", "Try each layer of the sandbox on this machine."),
-    "scripted": ("toolwright.cli.scripted:scripted", "Serve a script of turns as a model, on loopback."),
-    "completion": ("toolwright.cli.completion:completion", "Print the completion script of a shell."),
+GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Do a task": {
+        "run": ("toolwright.cli.run:run", "Do a task; make the tools that it lacks."),
+        "chat": ("toolwright.cli.chat:chat", "Talk: each message is a task that goes on from the ones before."),
+        "runs": ("toolwright.cli.runs:runs", "List the runs, or tell the story of one."),
+        "demo": ("toolwright.cli.demo:demo", "Four tasks on a scripted model; everything else is real."),
+    },
+    "Use tools": {
+        "tools": ("toolwright.cli.shelf:tools", "List the tools on the shelf."),
+        "search": ("toolwright.cli.shelf:search", "Find the tools that fit some words."),
+        "show": ("toolwright.cli.show:show", "Show a tool: code, schemas, verdict, history, calls."),
+        "call": ("toolwright.cli.call:call", "Call a tool with JSON or flags, in the sandbox."),
+    },
+    "Make tools": {
+        "make": ("toolwright.cli.make:make", "Make a tool from words, from a spec, or question by question."),
+        "check": ("toolwright.cli.check:check", "Validate files with a function; register nothing."),
+        "import": ("toolwright.cli.importing:import_", "Take a file or a hand-made registry, through the validator."),
+        "edit": ("toolwright.cli.edit:edit", "Change a tool in your editor; it becomes the next version."),
+    },
+    "Keep the shelf": {
+        "prune": ("toolwright.cli.prune:prune", "Propose tools to retire, with evidence."),
+        "retire": ("toolwright.cli.prune:retire", "Take tools off the shelf; nothing is deleted."),
+        "restore": ("toolwright.cli.prune:restore", "Put a retired tool back."),
+        "registry": ("toolwright.cli.registry:registry", "Retire, restore, import, rebuild."),
+    },
+    "Set it up": {
+        "config": ("toolwright.cli.config:config", "Show and change the settings."),
+        "doctor": ("toolwright.cli.doctor:doctor", "Say what works on this machine, and the cure for what does not."),
+        "completion": ("toolwright.cli.completion:completion", "Print the completion script of a shell."),
+        "scripted": ("toolwright.cli.scripted:scripted", "Serve a script of turns as a model, on loopback."),
+    },
 }
-"""Each command with where it lives and its line of help; a command is imported when it is used and not before."""
+"""By purpose, each command with where it lives and its line of help; one is imported when it is used and not before."""
+
+COMMANDS: Mapping[str, tuple[str, str]] = {name: found for group in GROUPS.values() for name, found in group.items()}
 
 
 STOPPED = 128 + signal.SIGINT
 """Exit code of what was ended by a person; of what SIGTERM ended it is 143."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported on use, so that `--help` stays light."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -54,22 +67,20 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; a name that is none is answered with those that look like it."""
+        """Import the command; None for a name that is none."""
         if cmd_name not in COMMANDS:
-            if ctx.resilient_parsing:  # a shell completes words
-                return None
-            like = difflib.get_close_matches(cmd_name, COMMANDS, 3)
-            hint = f"Did you mean {' or '.join(like)}?" if like else "`toolwright --help` lists the commands."
-            raise click.UsageError(f"There is no command {cmd_name!r}. {hint}", ctx)
+            return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `--help`, without importing the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        """The lists in `--help`, by purpose, without importing the commands."""
+        longest = max(map(len, COMMANDS))
+        for purpose, commands in GROUPS.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name.ljust(longest), line) for name, (_, line) in commands.items()])
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -87,8 +98,10 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def cli() -> None:
     """An agent that writes the tool it is missing, proves it in a sandbox, keeps it, and uses it in the same run.
 
-    Start with `toolwright demo`: it needs no key. Exit codes: 0 done, 1 failed, 2 wrong use or settings,
-    3 incomplete, 4 refused, 5 model, 6 no sandbox, 7 fault of the machine, 130 Ctrl-C.
+    Start with `toolwright demo`: it needs no key. `toolwright COMMAND --help` says what each command takes.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use or settings, 3 incomplete, 4 refused, 5 model, 6 no sandbox,
+    7 fault of the machine, 130 Ctrl-C.
     """
 
 

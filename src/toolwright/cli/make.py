@@ -1,17 +1,16 @@
-"""`toolwright make` and `toolwright check`: the forge and the validator on their own."""
+"""`toolwright make`: the forge on its own."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolwright.cli import checks
-from toolwright.cli.live import asides, print_json, progress, working
+from toolwright.cli.live import print_json, progress
 from toolwright.cli.look import err, out, safe
-from toolwright.cli.options import about, function_options, model_options, open_toolwright
+from toolwright.cli.options import model_options, open_toolwright
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
@@ -77,22 +76,3 @@ def report(forged: Forged, as_json: bool) -> int:
     if version is not None:
         return 0
     return checks.exit_code(verdict) if verdict is not None else 1
-
-
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@function_options
-def check(file: Path, **options: Any) -> None:
-    """Validate the function in FILE and register nothing. Exit code 0 if it passes, 1 if not, 4 if refused."""
-    from toolwright.bringing import read_source
-
-    name, as_json = options["name"] or file.stem, options["as_json"]
-    with open_toolwright(options, asides(as_json)) as tw, working(f"{name} is checked"):
-        verdict = tw.validate(name, read_source(file), **about(options))
-    if options["as_json"]:
-        body = {"checks": checks.as_json(verdict), "untested": list(verdict.untested)}
-        body["pending"] = checks.pending(verdict)
-        print_json({"type": "verdict", "passed": verdict.passed, **body})
-    else:
-        checks.table(verdict)
-    sys.exit(0 if verdict.passed else checks.exit_code(verdict))
