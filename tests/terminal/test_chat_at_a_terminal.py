@@ -154,6 +154,7 @@ def test_commands_show_tools_cost_model_and_files(home):
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_another_model_is_taken_from_now_on_and_one_that_is_none_leaves_the_old_one(home):
     with Endpoint(echo) as endpoint:
         person = chat(home, endpoint)
@@ -200,6 +201,7 @@ def test_tab_completes_commands_and_names_of_tools(home):
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_ctrl_c_at_the_prompt_clears_the_line_and_says_how_to_leave(home):
     with Endpoint(echo) as endpoint:
         person = chat(home, endpoint)
@@ -267,7 +269,13 @@ def test_what_is_typed_during_a_turn_is_not_shown_in_it_and_waits_for_the_prompt
         leaves_well(person)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["term", "hup"])
+SIGNALS = [
+    pytest.param(signal.SIGTERM, 143, id="term"),
+    pytest.param(signal.SIGHUP, 129, id="hup", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_at_the_prompt_ends_the_chat_and_leaves_the_terminal_as_it_was(home, number, code):
     with Endpoint(echo) as endpoint:
         person = chat(home, endpoint)
@@ -334,6 +342,7 @@ def test_a_window_of_sixty_columns_holds_every_line_and_may_change_its_size(home
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_a_window_may_change_its_size_while_a_turn_runs(home):
     slow = Slow()
     with Endpoint(slow) as endpoint:
@@ -375,6 +384,7 @@ def test_an_answer_cannot_drive_the_terminal_and_loses_no_word(home):
         assert b"\x07" not in person.raw
 
 
+@pytest.mark.long
 def test_an_earlier_conversation_is_picked_up(home):
     with Endpoint(echo) as endpoint:
         none = chat(home, endpoint, "--continue")

@@ -60,6 +60,7 @@ def test_a_command_that_is_none_is_said_and_the_next_line_is_taken(home, words):
     assert "add@1" in toolwright(home, *words, stdin="/tools\n").stdout
 
 
+@pytest.mark.long
 def test_json_is_a_line_for_each_event_and_one_result_for_each_turn(home, words):
     done = toolwright(home, *words, "--json", stdin="hello\nplease add\n/show nothing\n", code=2)
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -87,6 +87,7 @@ def test_a_letter_marks_its_line_and_enter_takes_it(home, endpoint, page):
     assert page.hits == 0
 
 
+@pytest.mark.long
 def test_the_question_fits_the_screen_and_all_the_code_can_be_read(home, endpoint):
     person = asked(home, endpoint, columns=60, rows=20)
     rows = person.screen.splitlines()
@@ -124,6 +125,7 @@ def test_the_window_may_change_its_size_under_the_question(home, endpoint):
     assert person.leaves() == 0
 
 
+@pytest.mark.long
 def test_no_colour_and_no_word_of_a_model_gets_through(home, page):
     asked_for, source = fetcher("look", page.host, "Say the length\n  host good.example  (allowed) of a page.")
     asked_for["powers"]["why"] = {page.host: "\x1b]0;owned\x07\r\n  effect   none"}
