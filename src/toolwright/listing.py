@@ -88,7 +88,7 @@ def own_info_of(tool: OwnTool, stats: Stats) -> ToolInfo:
         number=tool.number,
         digest=tool.digest,
         description=tool.description,
-        parameters=", ".join(map(str, tool.input_schema.get("properties", {}))),
+        parameters=_parameters(tool.input_schema),
         powers=(),
         packages=(),
         effect=tool.effect,
@@ -102,6 +102,27 @@ def own_info_of(tool: OwnTool, stats: Stats) -> ToolInfo:
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
     )
+
+
+_WORDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list", "object": "dict"}
+
+
+def _parameters(schema: Mapping[str, Any]) -> str:
+    """As in a signature: `customer: str, count: int = 1`."""
+    needed = schema.get("required", ())
+    return ", ".join(
+        f"{name}: {_type(one)}" + ("" if name in needed else f" = {one.get('default')!r}")
+        for name, one in schema.get("properties", {}).items()
+        if isinstance(one, Mapping)
+    )
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    options = schema.get("anyOf", ())
+    if options:
+        return " | ".join(_type(one) for one in options)
+    kind = schema.get("type")
+    return "None" if kind == "null" else _WORDS.get(kind, "Any") if isinstance(kind, str) else "Any"
 
 
 def merged(own: list[Match], shelf: list[Match], limit: int) -> list[Match]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields
 
 _WORD = re.compile(r"[a-z0-9]+")
@@ -35,6 +36,14 @@ class Notes:
         copied = json.loads(json.dumps(snapshot))
         for one in fields(self):
             setattr(self, one.name, copied[one.name])
+
+    def begin_with_own(self, names: Collection[str]) -> None:
+        """A conversation goes on where *names* are a person's own tools now: those count, and those of before do not."""
+        self.shown = [
+            ref
+            for ref, name, number in ((ref, *ref.split("@")) for ref in self.shown)
+            if number != "0" and name not in names
+        ]
 
     def version_shown(self, name: str) -> int | None:
         """The version that the model was shown under *name*, or None."""

@@ -228,8 +228,9 @@ class Approval:
         if not _packages_within(question.packages, map(_package, self.packages)):
             return False
         if self.standing:
+            # It was said of a host, and an own tool asks for none: what is asked about that is the tool itself.
             return question.effect != "writes" and not (
-                question.grant.reads or question.grant.writes or question.grant.secrets
+                question.origin == "host" or question.grant.reads or question.grant.writes or question.grant.secrets
             )
         return (
             question.name == self.name

@@ -88,6 +88,10 @@ class Requests:
                 self._emit("warning", text=text)
         return list(own.best(task, MAX_OWN)) if own else []
 
+    def own_names(self) -> list[str]:
+        """The names of all own tools; of those that `own` has looked at, without looking again."""
+        return self.registry.own.names() if self.registry.own else []
+
     async def missing_own(self, refs: Sequence[str]) -> None:
         """Say which own tools a run began with that are not here now that it goes on."""
         for name in [ref.partition("@")[0] for ref in refs]:

@@ -76,6 +76,7 @@ class Workbench:
             await self.requests.missing_own([ref for ref in self.notes.shown if ref.endswith(_OWN)])
         else:
             own = await self.requests.own(task)
+            self.notes.begin_with_own(self.requests.own_names())
             found = [*own, *(one for one in await self.requests.matching(task) if one not in own)]
             if self.surface == "native":
                 self._show(found)

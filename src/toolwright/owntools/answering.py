@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import traceback
 
 from toolwright import schema
 from toolwright.call import Call, Outcome, Status, Usage
 from toolwright.owntools import CallStoppedError, NoJsonError, OwnTool
 
 _LONGEST_DETAIL = 4000
+_NOT_THEIRS = ("<frozen", "site-packages", os.path.dirname(os.__file__), os.path.dirname(__file__))
+"""Files of libraries, of Python and of ours."""
 
 
 def answered(tool: OwnTool, call: Call, refusal: Outcome | None, cancel: threading.Event | None) -> Outcome:
@@ -31,8 +35,8 @@ def _run(tool: OwnTool, call: Call, cancel: threading.Event | None) -> Outcome:
     except NoJsonError as error:
         return Outcome(Status.BAD_VALUE, detail=f"{tool.name} returned {error}"[:_LONGEST_DETAIL], reason="value")
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- it is the person's code, and may raise anything
-        detail = f"{type(error).__name__}: {error}".rstrip(": ")
-        return Outcome(Status.RAISED, detail=detail[:_LONGEST_DETAIL], reason="raised")
+        detail = f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_DETAIL]
+        return Outcome(Status.RAISED, detail=f"{detail}{_where(error)}", reason="raised")
     if tool.output_schema and (wrong := schema.fits(value, tool.output_schema)):
         return Outcome(
             Status.BAD_VALUE, detail=f"{tool.name} returned what it does not promise: {wrong}", reason="value"
@@ -40,3 +44,11 @@ def _run(tool: OwnTool, call: Call, cancel: threading.Event | None) -> Outcome:
     if not tool.output_schema and (wrong := schema.fits(value, {})):
         return Outcome(Status.BAD_VALUE, detail=f"{tool.name}: {wrong}", reason="value")
     return Outcome(Status.OK, value)
+
+
+def _where(error: BaseException) -> str:
+    """The line of the person's own code that raised, or what it called; '' where no line is theirs."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(part in frame.filename for part in _NOT_THEIRS):
+            return f" ({os.path.basename(frame.filename)}, line {frame.lineno})"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ def own_function(
             "model wrote come in through the validator: `toolwright import FILE`, Toolwright.import_file."
         )
     label = _label(function)
+    function = _with_a_name(function, name)
     schema = _schema(function, label, name)
     said = description or _first_words(schema.description) or schema.name.replace("_", " ")
     returned = inspect.signature(function).return_annotation
@@ -105,6 +107,17 @@ def _schema(function: Callable[..., Any], label: str, name: str | None) -> Any:
         )
     tool.function_schema.name = given
     return tool.function_schema
+
+
+def _with_a_name(function: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+    """*function* such that the library can read it: of a partial it wants a name, of an object its method."""
+    if isinstance(function, functools.partial):
+        named = functools.partial(function.func, *function.args, **function.keywords)
+        functools.update_wrapper(named, function.func)
+        del named.__wrapped__  # type: ignore[attr-defined] -- its own signature counts, with what is given already
+        named.__name__ = name or ""  # type: ignore[attr-defined]
+        return named
+    return function if inspect.isroutine(function) else function.__call__
 
 
 def _output(schema: Mapping[str, Any]) -> dict[str, Any]:
