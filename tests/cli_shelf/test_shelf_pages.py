@@ -57,6 +57,8 @@ def test_a_short_page_a_pipe_and_no_pager_are_never_paged(long_home):
 
 
 def test_a_reader_that_quits_early_is_no_error(long_home):
+    with Toolwright(home=long_home) as tw:  # more than a pipe holds
+        tw.edit("long_one", LONG + "\n".join(f"# {'x' * 900}" for _ in range(90)) + "\n")
     code, screen = Terminal(long_home, "show", "long_one", "--home", str(long_home), PAGER="head -n 1").end()
     assert code == 0
     assert "line 89" not in screen
