@@ -14,7 +14,7 @@ from toolwright import settings as settings_module
 from toolwright.bringing import POWERS, Bringing, refused
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
-from toolwright.errors import EditedError, NotFoundError, RefusedError, RetiredError, UserError
+from toolwright.errors import EditedError, RetiredError, UserError
 from toolwright.folders import ImportReport, OnEach, import_folder
 from toolwright.orchestrator import Options
 from toolwright.owntools.waiting import callers_loop
@@ -25,6 +25,7 @@ from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.tool import ToolSpec, Verdict
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
+from toolwright.upkeep import Upkeep
 from toolwright.wiring import Parts, build, own_tools
 from toolwright.workspace import Workspace
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from toolwright.toolset import ToolwrightToolset
 
 
-class Toolwright:
+class Toolwright(Upkeep):
     """An agent that makes the tools it lacks. A context manager; thread-safe; many runs at once.
 
     *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that
@@ -300,25 +301,6 @@ class Toolwright:
         )
         return self._portal.run(work)
 
-    def runs(self, *, limit: int = 20, offset: int = 0) -> list[Run]:
-        """The runs, newest first."""
-        return self._parts.home.runs.list(limit=limit, offset=offset)
-
-    def run_record(self, run_id: str) -> Run:
-        """The run of that id. NotFoundError."""
-        return self._parts.home.runs.get(_checked(run_id))
-
-    def newest_conversation(self) -> Run:
-        """The run that ended last and can be gone on from: what `--continue` without an id means. NotFoundError."""
-        home = self._parts.home
-        if not (run_id := home.turns.newest(self.settings.namespace)):
-            raise NotFoundError("There is no earlier conversation to go on with; give a task alone.")
-        return home.runs.get(run_id)
-
-    def events(self, run_id: str) -> list[Event]:
-        """Everything that happened in a run, in order. NotFoundError."""
-        return self._parts.home.runs.events(self.run_record(run_id).id)
-
     def toolset(self, *, id: str = "toolwright") -> ToolwrightToolset:  # noqa: A002 - Pydantic AI's own word
         """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools."""
         from toolwright.visiting import toolset
@@ -334,10 +316,6 @@ class Toolwright:
 
     def _warn(self, text: str) -> None:
         self._house.switchboard.emit(Event("warning", "", {"text": text}))
-
-    def _may_make(self) -> None:
-        if self.settings.max_new_tools < 1:
-            raise RefusedError("No new tool: the limit is 0 (setting max_new_tools, --max-new-tools N).", "limit")
 
     def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
         return Bringing(self._parts, self.settings, approve or self._approve, sink or Silence(), new_run_id())

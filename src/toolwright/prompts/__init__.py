@@ -16,14 +16,16 @@ def role_line(role: Role) -> str:
     return f"[toolwright:{role}]"
 
 
-def text(role: Role, folder: Path | None = None) -> str:
+def text(role: Role, folder: Path | None = None, *, page: str = "") -> str:
     """The prompt of *role*: `ROLE.md` in *folder* if there is one, else ours. Begins with its `role_line` in any case.
 
-    Raises SettingsError naming the file when an override cannot be read or is empty.
+    *page* is another prompt of the same role: `request` words a request for a tool. Raises SettingsError naming the
+    file when an override cannot be read or is empty.
     """
-    own = None if folder is None else folder / f"{role}.md"
+    page = page or role
+    own = None if folder is None else folder / f"{page}.md"
     if own is None or not own.exists():
-        found = resources.files(__name__).joinpath(f"{role}.md").read_text("utf-8")
+        found = resources.files(__name__).joinpath(f"{page}.md").read_text("utf-8")
     else:
         found = _override(own)
     line = role_line(role)

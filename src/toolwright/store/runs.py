@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -62,11 +63,18 @@ class RunBook:
             raise NotFoundError(f"No run has the id {run_id!r}; `toolwright runs` lists them.")
         return _run(row)
 
-    def list(self, *, limit: int = 20, offset: int = 0) -> list[Run]:
-        """The runs, newest first."""
-        sql = f"SELECT {_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?"
+    def beginning(self, prefix: str) -> Sequence[str]:
+        """The ids that begin with *prefix*, newest first; a few of them."""
+        sql = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY started_at DESC, id DESC LIMIT 20"
         with self._data.reading() as db:
-            return [_run(row) for row in db.execute(sql, (limit, offset)).fetchall()]
+            return [str(row[0]) for row in db.execute(sql, (len(prefix), prefix)).fetchall()]
+
+    def list(self, *, limit: int = 20, offset: int = 0, status: str | None = None) -> list[Run]:
+        """The runs, newest first; with *status*, only those that have it."""
+        only, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
+        sql = f"SELECT {_COLUMNS} FROM runs {only} ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?"
+        with self._data.reading() as db:
+            return [_run(row) for row in db.execute(sql, (*values, limit, offset)).fetchall()]
 
     def cost(self, run_id: str) -> Cost:
         """What the model calls of a run cost so far; what is not settled counts at its worst case."""
