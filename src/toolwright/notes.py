@@ -38,7 +38,7 @@ class Notes:
             setattr(self, one.name, copied[one.name])
 
     def begin_with_own(self, names: Collection[str]) -> None:
-        """A conversation goes on where *names* are a person's own tools now: those count, and those of before do not."""
+        """A conversation goes on where *names* are own tools now: those count, and own ones of before do not."""
         self.shown = [
             ref
             for ref, name, number in ((ref, *ref.split("@")) for ref in self.shown)

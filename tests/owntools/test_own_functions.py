@@ -131,7 +131,7 @@ def test_its_calls_are_kept_so_that_it_has_a_success_rate(stage, tw):
 
 
 def test_it_cannot_be_retired_and_the_words_say_what_to_do(tw):
-    with pytest.raises(UserError, match="bill.*leave it out"):
+    with pytest.raises(UserError, match=r"bill.*leave it out"):
         tw.retire("bill")
     assert tw.call("bill", {"number": "A"}).ok
 

@@ -36,6 +36,7 @@ def in_thread_of_its_own(function: Callable[[], Any], cancel: threading.Event | 
     context = contextvars.copy_context()
 
     def work() -> None:
+        done.set_running_or_notify_cancel()  # it cannot be cancelled from here on: whoever waits only stops waiting
         try:
             done.set_result(context.run(function))
         except BaseException as error:  # noqa: BLE001 -- carried over to the thread that waits
@@ -54,9 +55,12 @@ def on_loop(
 
 
 def _awaited(future: concurrent.futures.Future[Any], cancel: threading.Event | None) -> Any:
-    while not future.done():
-        concurrent.futures.wait([future], timeout=_TICK_S)
-        if cancel is not None and cancel.is_set() and not future.done():
-            future.cancel()
-            raise CallStoppedError
+    try:
+        while not future.done():
+            concurrent.futures.wait([future], timeout=_TICK_S)
+            if cancel is not None and cancel.is_set() and not future.done():
+                raise CallStoppedError
+    except BaseException:  # Ctrl-C, too
+        future.cancel()
+        raise
     return future.result()
