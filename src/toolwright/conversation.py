@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolwright.calling import Values
-from toolwright.errors import NotFoundError, UserError
+from toolwright.errors import EditedError, NotFoundError, UserError
 from toolwright.runs import looked_at
 from toolwright.store.turns import Turn
+from toolwright.tool import ToolVersion
 from toolwright.trace import Place, Run
 
 if TYPE_CHECKING:
@@ -118,6 +119,18 @@ def _check(run: Run, namespace: str) -> None:
             f"Run {run.id} was that of an agent of your own, which keeps its conversation itself: hand its messages on "
             "to the agent (`message_history`)."
         )
+
+
+def in_force(shown: Sequence[str], get: Callable[[str], ToolVersion]) -> list[str]:
+    """*shown* (`name@version`), in which a version stands for one that it has replaced since, at the same place."""
+
+    def now(ref: str) -> str:
+        try:
+            return str(get(ref.partition("@")[0]))
+        except (NotFoundError, EditedError):
+            return ref  # taken off the shelf: a call of it is answered with that
+
+    return [now(ref) for ref in shown]
 
 
 @dataclass(frozen=True, slots=True)

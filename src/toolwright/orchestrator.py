@@ -21,6 +21,7 @@ from toolwright.conversation import (
     ValuesOfAll,
     closed,
     gone_on_from,
+    in_force,
     packed,
     recalled,
     recorded_answer,
@@ -110,7 +111,7 @@ def workbench(
     earlier: Earlier = _NOTHING,
 ) -> Workbench:
     """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls."""
-    notes = Notes(shown=earlier.shown)
+    notes = Notes(shown=in_force(earlier.shown, house.registry.get))
     values = ValuesOfAll(house.values, tuple(turn.run_id for turn in reversed(earlier.turns)))
     files = Workspace(house.folder / run.id, options.files, settled=True)
     requests = Requests(

@@ -30,11 +30,11 @@ SAVE = '''def save(name: str, text: str) -> str:
 LOOK = '''import os
 
 
-def look() -> dict[str, str]:
-    """Read each file of the work folder."""
+def look(ending: str = "") -> dict[str, str]:
+    """Give all names with their content."""
     found = {}
     for name in sorted(os.listdir(".")):
-        if os.path.isfile(name):
+        if os.path.isfile(name) and name.endswith(ending):
             with open(name, encoding="utf-8") as file:
                 found[name] = file.read()
     return found
@@ -43,7 +43,7 @@ EXAMPLES = {
     "lines": "lines(1) == ['00000 xxxx']",
     "longest": "longest(['ab', 'c']) == 3",
     "save": "save('a', 'b') == 'saved a'",
-    "look": "look() == {}",
+    "look": "look('?') == {}",
 }
 SOURCES = {"lines": LINES, "longest": LONGEST, "save": SAVE, "look": LOOK}
 
