@@ -9,7 +9,7 @@ from typing import Literal
 
 from toolwright.call import COUNTS_AGAINST_TOOL, Status
 from toolwright.registry import Registry, ToolInfo
-from toolwright.search import NEAR, Likeness, Sketch
+from toolwright.search import NEAR
 from toolwright.store.calls import Stats
 from toolwright.tool import ToolSpec
 
@@ -115,7 +115,7 @@ def _superseded(mine: Sequence[ToolInfo], sound: Sequence[ToolInfo], alike: Sequ
     found: dict[str, str] = {}
     for info in mine:
         if info.name in own:
-            found[info.name] = "your own function of this name answers in its place"
+            found[info.name] = "your own tool of this name answers in its place"
             continue
         better = [(score, other) for score, other in beside.get(info.name, ()) if _rank(other) > _rank(info)]
         if better:
@@ -154,14 +154,11 @@ def _statuses(stats: Stats) -> str:
 
 
 def _alike(registry: Registry, tools: Sequence[ToolInfo], mine: Sequence[ToolInfo]) -> list[Alike]:
-    """Near-duplicates: those that the registry finds, and the person's own functions, which it does not keep."""
-    likeness = Likeness()
-    own = [info for info in tools if info.origin == "host"]
+    """Near-duplicates as the registry finds them, and those that say the same of themselves under two names."""
     found = [Alike(info.name, other.name, 1.0) for info in mine for other in tools if _same_job(info, other)]
     for info in mine:
-        near = [(match.info, match.score) for match in registry.near(_spec(info), _LOOKED_AT)]
-        near += [(other, likeness.of(_sketch(info), _sketch(other))) for other in own]
-        found += [Alike(info.name, other.name, score) for other, score in near if other.name != info.name]
+        near = [(match.info.name, match.score) for match in registry.near(_spec(info), _LOOKED_AT)]
+        found += [Alike(info.name, other, score) for other, score in near if other != info.name]
     return found
 
 
@@ -171,10 +168,6 @@ def _same_job(one: ToolInfo, other: ToolInfo) -> bool:
         (" ".join(info.description.lower().split()), info.input_schema, info.output_schema) for info in (one, other)
     ]
     return one.name != other.name and said[0] == said[1]
-
-
-def _sketch(info: ToolInfo) -> Sketch:
-    return Sketch(info.name, info.description, info.input_schema, info.output_schema)
 
 
 def _spec(info: ToolInfo) -> ToolSpec:

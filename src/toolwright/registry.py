@@ -235,11 +235,11 @@ class Registry:
 
     def retire(self, name: str, *, who: str = "person", why: str = "") -> ToolInfo:
         """Take *name* off the shelf; its versions, history and numbers stay. NotFoundError if it is not there."""
-        if self.own and (own := self.own.get(name)):
+        entry = self._store.in_force(self._namespace, name)
+        if entry is None and self.own and (own := self.own.get(name)):
             raise UserError(
                 f"{name} is your own tool ({own.source}), and not on the shelf; leave it out where you bring it."
             )
-        entry = self._store.in_force(self._namespace, name)
         if entry is None:
             raise NotFoundError(f"No tool is named {name!r}.")
         self._change(entry, "retired", who, why)

@@ -85,7 +85,7 @@ def test_a_tool_that_fails_or_is_forgotten_takes_nobodys_place():
 def test_where_a_persons_own_function_has_the_name_the_made_one_is_superseded():
     found = proposals([info("one"), info("one", origin="host", number=0)], now=NOW, rules=Rules())
     assert [(one.reason, one.info.origin, one.evidence) for one in found] == [
-        ("superseded", "agent", "your own function of this name answers in its place")
+        ("superseded", "agent", "your own tool of this name answers in its place")
     ]
 
 

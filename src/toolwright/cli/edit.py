@@ -34,8 +34,8 @@ def edit(name: str, file: Path | None, **options: Any) -> None:
     from toolwright.bringing import read_source
 
     with open_toolwright(options) as tw, near_misses(tw, name):
-        if own_tool(tw, name):
-            raise UserError(f"{name!r} is your own function, which is not kept here: edit it where it stands.")
+        if own_tool(tw, name) and not tw.registry.shelved(name):
+            raise UserError(f"{name!r} is your own tool, which is not kept here: edit it where it stands.")
         before = tw.registry.as_recorded(name)
         if file is not None:
             made = tw.edit(name, read_source(file), **about(options))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,7 +72,7 @@ def complete_retired(ctx: click.Context, param: click.Parameter, incomplete: str
     """The names that `restore` could bring back."""
     del param
     try:
-        infos = _infos(ctx.params, every=True)
+        infos = [info for info in _infos(ctx.params, every=True) if info.origin != "host"]
     except ToolwrightError:
         return []
     there = {info.name for info in infos if info.state == "active"}
@@ -89,12 +90,15 @@ def _infos(options: dict[str, Any], *, every: bool = False) -> list[ToolInfo]:
 
 def at_home(options: dict[str, Any]) -> Toolwright | None:
     """The Toolwright that *options* describe, to be looked into while a shell completes; None where no home is yet."""
-    from toolwright.cli.options import open_toolwright
+    from toolwright.app import Toolwright
     from toolwright.homes import find_home
+    from toolwright.settings import load
 
     if not find_home(options.get("home"))[0].is_dir():
         return None
-    return open_toolwright(options, ask=False)
+    settings = load(options.get("home"), {})
+    # Not the person's own tools: while a key is pressed no server is started and nobody's module imported.
+    return Toolwright(settings=replace(settings, functions=(), mcp=()))
 
 
 name_argument = click.argument("name", shell_complete=complete_tool)

@@ -147,11 +147,11 @@ def retire(names: tuple[str, ...], why: str, **options: Any) -> None:
 
 def _must_be_there(tw: Toolwright, name: str) -> None:
     with near_misses(tw, name):
-        if own_tool(tw, name):
-            raise UserError(f"{name!r} is your own function: leave it out where it is named. Nothing was retired.")
+        if own_tool(tw, name) and not tw.registry.shelved(name):
+            raise UserError(f"{name!r} is your own tool: leave it out where it is named. Nothing was retired.")
         if "@" in name:
             raise UserError(f"{name!r}: a name is taken off as a whole; write {named(name)[0]}. Nothing was retired.")
-        if name not in tw.registry:
+        if not tw.registry.shelved(name):
             tw.registry.as_recorded(name)  # says why it is not there
 
 

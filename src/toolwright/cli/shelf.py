@@ -62,8 +62,9 @@ def tools(key: str, **options: Any) -> None:
 
 def _retired(infos: Sequence[ToolInfo]) -> list[ToolInfo]:
     """The latest version of each name that cannot be called now."""
-    there = {info.name for info in infos if info.state == "active"}
-    return list({info.name: info for info in infos if info.name not in there}.values())
+    shelf = [info for info in infos if info.origin != "host"]
+    there = {info.name for info in shelf if info.state == "active"}
+    return list({info.name: info for info in shelf if info.name not in there}.values())
 
 
 def _why_none(options: dict[str, Any], found: int, kept: int) -> str:

@@ -16,6 +16,7 @@ from toolwright.cli.look import dollars, duration, out, safe
 from toolwright.cli.naming import name_argument, named, near_misses, own_tool
 from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
+from toolwright.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,6 +42,8 @@ def show(name: str, code: bool, **options: Any) -> None:
         record = _found(tw, name)
     if options["as_json"]:
         print_json(record)
+    elif code and record["origin"] == "host":
+        raise UserError(f"{name} is your own tool ({record['from']}): its code stands there, and not on the shelf.")
     elif code:
         # As it is for a pipe, so that `show --code > tool.py` is the tool; harmless on a terminal.
         paged(_code(record), pager=options["pager"]) if out().is_terminal else click.echo(record["source"], nl=False)
@@ -57,13 +60,14 @@ def _found(tw: Toolwright, name: str) -> dict[str, Any]:
     wanted, number = named(name)
     with near_misses(tw, wanted):
         own = own_tool(tw, wanted) if number in (None, 0) else None
-        return _own_record(own) if own else _record(tw, tw.registry.get(wanted, number))
+        return _own_record(tw, own) if own else _record(tw, tw.registry.get(wanted, number))
 
 
 def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
     """What is known of a version; its keys are those of `show --json`."""
     candidate, spec = version.candidate, version.spec
-    stats, history = tw.registry.stats(version.name, version.number), tw.registry.history(version.name)
+    stats = tw.registry.stats(version.name, version.number)
+    history = [info for info in tw.registry.history(version.name) if info.origin != "host"]
     return {
         "type": "tool",
         "name": version.name,
@@ -92,6 +96,7 @@ def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
         "versions": [_version(tw, info) for info in history],
         "dollars": next((info.dollars for info in history if info.number == version.number), None),
         "file": str(_file(tw, version)),
+        "from": "",
     }
 
 
@@ -117,8 +122,8 @@ def _file(tw: Toolwright, version: ToolVersion) -> Path:
     return tool_folder(tw.settings.home, version.namespace, version.name) / f"{version.number}.py"
 
 
-def _own_record(info: ToolInfo) -> dict[str, Any]:
-    """What is known of a person's own function: it is not stored, so it has no verdict, history or calls."""
+def _own_record(tw: Toolwright, info: ToolInfo) -> dict[str, Any]:
+    """What is known of a person's own tool: it is not stored, so it has no verdict and no history."""
     return {
         "type": "tool",
         "name": info.name,
@@ -142,11 +147,12 @@ def _own_record(info: ToolInfo) -> dict[str, Any]:
         "model": "",
         "requests": [],
         "parent": None,
-        "calls": {},
+        "calls": _calls(tw.registry.stats(info.name, info.number)),
         "history": [],
         "versions": [],
         "dollars": None,
         "file": "",
+        "from": getattr(tw.registry.find(info.name), "source", ""),
     }
 
 
@@ -157,7 +163,8 @@ def _shown(record: dict[str, Any]) -> Iterator[RenderableType]:
     yield from _head(record)
     yield from _schemas(record)
     if own:
-        yield _text("Your own function: it runs in this process, outside the sandbox; nothing of it is stored.", "dim")
+        yield _line("calls", calls_in_words(record["calls"]))
+        yield _text("Your own tool: it runs in this process, outside the sandbox; it is not kept on the shelf.", "dim")
         return
     yield _text("")
     yield _code(record)
@@ -178,6 +185,8 @@ def _head(record: dict[str, Any]) -> Iterator[RenderableType]:
         yield _line("digest", record["digest"])
     if record["file"]:
         yield _line("file", record["file"])
+    if record["from"]:
+        yield _line("from", record["from"])
 
 
 def _schemas(record: dict[str, Any]) -> Iterator[RenderableType]:
