@@ -59,6 +59,10 @@ STOPPED = 128 + signal.SIGINT
 """Exit code of what was ended by a person; of what SIGTERM ended it is 143."""
 
 
+COMPLETING = "_TOOLWRIGHT_COMPLETE"
+"""The variable with which a shell asks for completions."""
+
+
 class LazyGroup(Group):
     """A group whose commands are imported on use, so that `--help` stays light."""
 
@@ -131,6 +135,8 @@ class _Ends:
 
 def main(command: click.Command = cli) -> None:
     """Run *command* and leave with its exit code; no traceback for what a person can mend."""
+    if os.environ.get(COMPLETING):
+        _complete(command)
     ends = _Ends()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -148,6 +154,16 @@ def main(command: click.Command = cli) -> None:
     if code == STOPPED:
         ends.leave()
     sys.exit(code)
+
+
+def _complete(command: click.Command) -> NoReturn:
+    """Answer a shell that completes words; it has no place for complaints: whatever fails is nothing to complete."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    try:
+        command.main(prog_name="toolwright", complete_var=COMPLETING)
+    except Exception:  # noqa: BLE001 -- the boundary to the shell: an error would be printed amid what is typed
+        sys.exit(1)
+    sys.exit(0)
 
 
 def _code(command: click.Command) -> int:

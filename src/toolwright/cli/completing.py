@@ -71,7 +71,8 @@ def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str
     # The book itself brings the whole store with it: a shell waits while this runs.
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=0.5)) as db:
         rows = db.execute("SELECT id, task FROM runs ORDER BY started_at DESC, id DESC LIMIT ?", (_MOST,)).fetchall()
-    return [*((str(run), " ".join(str(task).split())[:60]) for run, task in rows), ("last", "the newest run")]
+    newest = [("last", "the newest run")] if rows else []
+    return [*((str(run), " ".join(str(task).split())[:60]) for run, task in rows), *newest]
 
 
 def _home_of(ctx: click.Context) -> Any:

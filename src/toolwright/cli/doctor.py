@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolwright.cli.live import print_json, working
-from toolwright.cli.look import out, safe
+from toolwright.cli.look import err, out, safe
 from toolwright.cli.options import sandbox_options
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ def doctor(**options: Any) -> None:
         _table(found)
     if found.profile == "none":
         sys.exit(6)
-    sys.exit(2 if any(one.name == "settings" for one in found.problems) else 0)
+    wrong = next((one for one in found.problems if one.name == "settings"), None)
+    if wrong is not None and not options["as_json"]:
+        err().print(safe(f"toolwright: {wrong.detail}"), markup=False)
+    sys.exit(0 if wrong is None else 2)
 
 
 def _checkup(home: Path, said_by: str, options: dict[str, Any]) -> Checkup:
