@@ -105,6 +105,12 @@ def printed(tmp_path_factory):
         do("retire", "retire", "double")
         do("restore", "restore", "double@1")
         do("import", "import", "old", exit_code=1)
+        do("check several", "check", "add.py", "double.py", exit_code=1)
+        do("config", "config", "list")
+        do("config set", "config", "set", "max_steps", "9")
+        do("config get", "config", "get", "max_steps")
+        do("config unset", "config", "unset", "max_steps")
+        do("config path", "config", "path")
         do("doctor", "doctor")
         do("unknown tool", "show", "nobody", exit_code=2)
         do("unknown run", "runs", "show", "20260101-000000-abcdef", exit_code=2)
@@ -149,6 +155,12 @@ EXPECTED = {
     "retire": "retired",
     "restore": "registry",
     "import": "imported",
+    "check several": "verdicts",
+    "config": "config",
+    "config set": "setting",
+    "config get": "setting",
+    "config unset": "setting",
+    "config path": "config-path",
     "doctor": "doctor",
     "edited": "error",
     "unknown tool": "error",
