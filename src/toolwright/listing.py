@@ -46,6 +46,19 @@ class ToolInfo:
         return f"{self.name}@{self.number}"
 
 
+class Infos(list[ToolInfo]):
+    """A list of tools, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        from toolwright.notebook import listing
+
+        columns = ("tool", "does", "powers", "origin", "calls", "ok")
+        rows = [
+            (str(one), one.description, ", ".join(one.powers), one.origin, str(one.calls), str(one.ok)) for one in self
+        ]
+        return listing(columns, rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A tool that was found, and how well it fits (more is better; comparable within one answer)."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from toolwright import toolfile, toolrecord
 from toolwright.call import Call, Outcome
 from toolwright.errors import NotFoundError, RefusedError, SpecError, UserError
-from toolwright.listing import Match, ToolInfo, info_of, merged, own_info_of
+from toolwright.listing import Infos, Match, ToolInfo, info_of, merged, own_info_of
 from toolwright.owntools import OwnTool, Usable
 from toolwright.owntools.shelf import OwnTools
 from toolwright.powers import Effect, Origin
@@ -36,7 +36,6 @@ class Admission:
     won: bool
 
 
-Infos = list[ToolInfo]
 Matches = list[Match]
 
 
@@ -104,6 +103,11 @@ class Registry:
         """The person's own tool *name*, which has the number 0, else what `get` gives. NotFoundError, EditedError."""
         own = self.own.get(name) if self.own and not number else None
         return own or self.get(name, number)
+
+    async def opened(self) -> None:
+        """Have every own tool there; awaited on the loop that holds them. UserError of one that cannot be had."""
+        if self.own is not None:
+            await self.own.opened()
 
     def shelved(self, name: str) -> bool:
         """Whether a tool of the shelf can be called *name*."""
@@ -195,14 +199,14 @@ class Registry:
         infos = self._infos(self._store.entries(self._namespace, every=every))
         if not self.own:
             return infos
-        return sorted([*self._own_infos(self.own.all()), *infos], key=lambda info: (info.name, info.number))
+        return Infos(sorted([*self._own_infos(self.own.all()), *infos], key=lambda info: (info.name, info.number)))
 
     def history(self, name: str) -> Infos:
         """Every version of *name* by number. NotFoundError if there never was one."""
         entries = self._store.history(self._namespace, name)
         own = self.own.get(name) if self.own else None
         if own is not None:
-            return [*self._own_infos([own]), *self._infos(entries)]
+            return Infos([*self._own_infos([own]), *self._infos(entries)])
         if not entries:
             raise NotFoundError(f"No tool is named {name!r}.")
         return self._infos(entries)
@@ -310,13 +314,13 @@ class Registry:
 
     def _own_infos(self, tools: Sequence[OwnTool]) -> Infos:
         stats = self._calls.stats(self._namespace, {tool.name for tool in tools}) if tools else {}
-        return [own_info_of(tool, stats.get((tool.name, tool.number), Stats())) for tool in tools]
+        return Infos(own_info_of(tool, stats.get((tool.name, tool.number), Stats())) for tool in tools)
 
     def _infos(self, entries: Sequence[Entry]) -> Infos:
         names = {entry.name for entry in entries}
         # A few names are summed by themselves; beyond that one walk over all calls is the shorter way.
         stats = self._calls.stats(self._namespace, names if len(names) <= _FEW else None) if names else {}
-        return [info_of(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries]
+        return Infos(info_of(entry, stats.get((entry.name, entry.number), Stats())) for entry in entries)
 
 
 def _as_if_proven(stored: Stored, source: str) -> ToolVersion:

@@ -39,6 +39,26 @@ class RunResult:
     continues: str = ""
     """The run whose conversation it went on with; empty for the first of one."""
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from toolwright.notebook import facts
+
+        known = self.cost.dollars
+        return facts(
+            self.status,
+            {
+                "output": self.output,
+                "reason": self.reason,
+                "made": ", ".join(self.made),
+                "reused": ", ".join(self.reused),
+                "files": "\n".join(map(str, self.files)),
+                "cost": f"{'price unknown' if known is None else f'${known:.4f}'} in {self.cost.calls} model calls",
+                "time": f"{self.wall_s:.1f} s",
+                "model": self.model,
+                "run": self.run_id,
+            },
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The `result` event's data."""
         cost = self.cost

@@ -277,3 +277,12 @@ class ToolVersion:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.number}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its code, highlighted."""
+        from toolwright.notebook import code
+
+        powers = ", ".join([*self.candidate.grant.words(), *self.candidate.packages]) or "no powers"
+        passed = [check.name for check in self.verdict.checks if check.passed]
+        below = f"{self.description}\n{powers}; {self.state}, by {self.origin}; passed {', '.join(passed)}"
+        return code(f"{self}({self.spec.parameters}) -> {self.spec.returns}", below, self.candidate.source)
