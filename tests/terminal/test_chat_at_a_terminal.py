@@ -62,6 +62,7 @@ def test_a_message_is_answered_and_the_next_one_goes_on_from_it(home):
         assert [one["role"] for one in said[1:]] == ["user", "assistant", "user"]
         person.says("/quit")
         assert person.leaves() == 0
+        assert b"\x1b[6n" not in person.raw, "an answer to that could be taken for keys"
 
 
 def test_arrow_keys_bring_back_and_change_what_was_said_also_in_the_next_session(home):
@@ -260,7 +261,7 @@ def test_what_is_typed_during_a_turn_is_not_shown_in_it_and_waits_for_the_prompt
         person.types("next")
         seen = time.monotonic() + 1.0  # the waiting line is drawn some more times
         person.waits(lambda: time.monotonic() > seen)
-        assert "next" not in person.screen
+        assert b"next" not in person.raw
         slow.go.set()
         person.sees("You said 'answer slowly'.")
         person.waits(lambda: person.row == "> next", "what was typed before")

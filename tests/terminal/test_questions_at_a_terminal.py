@@ -7,7 +7,7 @@ import signal
 import pytest
 from person import Person
 
-from cli.shop import NAP, Maker, Page, alive, at_model, family, fetcher
+from cli.shop import NAP, Maker, OneCall, Page, alive, at_model, family, fetcher
 from outside.endpoint import Endpoint, Request, says
 from toolwright import Toolwright
 
@@ -152,7 +152,7 @@ def test_keys_from_before_the_question_and_what_is_pasted_do_not_answer_it(home,
     marks(person, "Enter is no")
     person.pastes("y\r")
     person.types("y")
-    person.sees("> y")
+    person.waits(lambda: person.row == "> y", "what was typed, and nothing that was pasted")
     assert page.hits == 0
     person.presses("ctrl-u", "enter")
     person.saw("person said no")
@@ -285,3 +285,27 @@ def test_a_terminal_that_cannot_move_its_cursor_is_asked_in_plain_lines(home, en
     person.types("\x04")
     assert person.leaves() == 0
     assert b"\x1b" not in person.raw
+
+
+@pytest.mark.long
+def test_a_persons_own_function_is_asked_about_in_its_own_words_and_stopped_like_any_tool(home, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import time\n\n\ndef snooze(seconds: float) -> str:\n"
+        '    """Sleep for some seconds."""\n    time.sleep(seconds)\n    return "slept"\n'
+    )
+    (home / "policy.toml").write_text('[[rule]]\naction = "ask"\nnames = ["snooze"]\n')
+    with Endpoint(OneCall("snooze", seconds=60)) as endpoint:
+        words = ["--home", str(home), *at_model(endpoint.url), "--tools", "mine:snooze"]
+        person = Person(home, "chat", *words, PYTHONPATH=str(tmp_path))
+        person.says("take a nap")
+        person.sees("snooze is to be called, and your policy asks you first")
+        assert "always for this host" not in person.screen
+        person.presses("down")
+        marks(person, "[y] yes")
+        person.presses("enter")
+        person.sees("snooze goes on")
+        person.presses("ctrl-c")
+        person.sees("The turn was stopped.")
+        person.prompted()
+        person.presses("ctrl-d")
+        assert person.leaves() == 0

@@ -51,7 +51,7 @@ async def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnsw
         console.print(Text(text, style=style), soft_wrap=True)
     note = ""
     while True:
-        said = await choose(_choices(), note)
+        said = await choose(_choices(request), note)
         if said == "v":
             await read_through(safe(request.source), f"{request.question.name}: the code that asks")
             note = ""
@@ -67,13 +67,13 @@ async def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnsw
     return ApprovalAnswer(False, reason=NO_REASON)
 
 
-def _choices() -> list[Choice]:
+def _choices(request: ApprovalRequest) -> list[Choice]:
     from toolwright.cli.choosing import Choice
 
+    of_a_model = [Choice("a", "yes, and always for this host"), Choice("v", "all the code")]
     return [
         Choice("y", "yes"),
-        Choice("a", "yes, and always for this host"),
-        Choice("v", "all the code"),
+        *(of_a_model if request.question.origin != "host" else []),
         Choice("n", "no, with a reason"),
         Choice("", "no: Enter is no"),
     ]
@@ -97,14 +97,17 @@ def _question(request: ApprovalRequest, columns: int, rows: int) -> list[Line]:
 
 
 def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
-    question = request.question
+    question, own = request.question, request.question.origin == "host"
+    title = "is to be called, and your policy asks you first" if own else "asks for powers that nobody has allowed yet"
     yield "", ""
-    yield from _folded(f"{question.name} asks for powers that nobody has allowed yet", "bold yellow", columns, 2)
+    yield from _folded(f"{question.name} {title}", "bold yellow", columns, 2)
     yield from _folded(f"  does     {short(question.description, _LONGEST_WORDS)}", "", columns)
     for power in question.words():
         why = request.reasons.get(power) or request.reasons.get(power.split(" ", 1)[1], "no reason was given")
         yield from _folded(f"  {safe(' '.join(power.split()))}  ({short(why, _LONGEST_WORDS)})", "yellow", columns)
     yield f"  effect   {question.effect}", ""
+    if own:
+        return
     if question.effect == "writes":
         said = "  It changes something outside: nothing of it runs before its first real call."
         yield from _folded(said, "yellow", columns)

@@ -176,7 +176,6 @@ class _Asked:
             (("c-u", "escape"), self._begin_again),
             (("c-d",), self._end),
             (("c-c", "<sigint>"), _interrupt),
-            ((Keys.BracketedPaste,), self._ignore),
             ((Keys.Any,), self._type),
         ):
             for name in names:
@@ -194,7 +193,8 @@ class _Asked:
         self.marked = number % len(self.choices)
 
     def _type(self, event: KeyPressEvent) -> None:
-        if len(event.key_sequence[0].key) == 1 and event.data.isprintable():  # and no key that has a name
+        # No key that has a name, and nothing that was pasted: that is no answer.
+        if len(event.key_sequence[0].key) == 1 and event.data.isprintable():
             self._typed(self.typed + event.data)
 
     def _rub_out(self, _: KeyPressEvent) -> None:
@@ -220,9 +220,6 @@ class _Asked:
 
     def _end(self, event: KeyPressEvent) -> None:
         event.app.exit(result="")
-
-    def _ignore(self, _: KeyPressEvent) -> None:
-        """What was pasted is no answer."""
 
 
 async def line_of_text(prompt: str) -> str:

@@ -99,7 +99,8 @@ def _answered(data: Data, page: _Page) -> Iterator[Line]:
 
 
 def _asked(data: Data, page: _Page) -> Iterator[Line]:
-    return page.full(f"  {data['name']} asks for {', '.join(data.get('powers', []))}", "yellow", 4)
+    powers = ", ".join(data.get("powers", []))
+    return page.full(f"  {data['name']} asks for {powers}" if powers else f"  {data['name']} needs a yes", "yellow", 4)
 
 
 def _warning(data: Data, page: _Page) -> Iterator[Line]:
@@ -138,7 +139,7 @@ _GOES_ON: Mapping[str, str] = {
     "tool-called": "{name} runs",
     "outcome": _MODEL_ANSWERS,
     "approval-asked": "",
-    "approval-answered": "it goes on",
+    "approval-answered": "{name} goes on",
     "result": "",
 }
 """What takes its time after an event; empty: nothing does. Other events change nothing."""
