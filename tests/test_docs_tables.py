@@ -55,6 +55,8 @@ def test_a_setting_has_the_default_and_the_variable_that_the_table_says(row):
         assert DEFAULTS.orchestrator == DEFAULTS.generator == DEFAULTS.examiner == RoleModel()
     elif key == "context_tokens":
         assert (DEFAULTS.context_tokens, said) == (None, "what the server reports, or 128,000")
+    elif key.startswith("tools."):
+        assert (said, getattr(DEFAULTS, key.removeprefix("tools."))) == ("none", ())
     elif key == "policy":
         assert code(said) == ["policy.toml"]
     elif key == "limits.profile":
