@@ -13,7 +13,6 @@ from toolwright.consent import Approve
 from toolwright.errands import Errands, on_this_loop
 from toolwright.errors import UserError
 from toolwright.orchestrator import Options
-from toolwright.owntools.waiting import callers_loop
 from toolwright.policy import ApprovalAnswer
 from toolwright.portal import CLOSED, Portal
 from toolwright.runs import RunResult
@@ -125,8 +124,7 @@ class Toolwright(Upkeep, Errands):
     ) -> RunResult:
         """`run`, awaited. An async `approve` runs on the caller's loop."""
         approve = on_this_loop(self._approve)
-        with callers_loop():
-            return await self._portal.run_from_loop(self._run(task, files, out, resume, history, approve, sink))
+        return await self._portal.run_from_loop(self._run(task, files, out, resume, history, approve, sink))
 
     async def stream(
         self,
@@ -167,9 +165,11 @@ class Toolwright(Upkeep, Errands):
             if resume is not None:
                 if history is not None:
                     raise UserError("A resumed run goes on with what it began with; leave out `history`.")
+                await self._parts.registry.opened()
                 return await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
             if not task.strip():
                 raise UserError("The task is empty; say in a sentence what is to be done.")
+            await self._parts.registry.opened()
             options = self._options(files, out)
             before = _id_of(history)
             return await self._parts.orchestrator.run(

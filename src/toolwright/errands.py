@@ -104,7 +104,7 @@ class Errands(ABC):
         place = new_run_id()
         work = Workspace(self.settings.home / "runs" / place, files)
         run = self._parts.executor.call
-        with callers_loop():
+        with callers_loop(asyncio.get_running_loop()):
             outcome = await in_thread(cancel, run, tool, call, files=work, cancel=cancel)
             if outcome.status is Status.NEEDS_APPROVAL:
                 answer = await self._awaited(self._bringing(approve=on_this_loop(self._approve)).agreed(tool))

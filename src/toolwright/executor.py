@@ -120,6 +120,11 @@ class Executor:
             return Outcome(Status.NEEDS_APPROVAL, detail=detail, reason="powers")
         return None
 
+    def _said_yes(self, question: Question) -> bool:
+        decision = self.policy.decide(question)
+        by_rule = decision.action == "allow" and not decision.rule.startswith("default")
+        return by_rule or self._approvals.covering(question) is not None
+
     def _reaches_ours(self, grant: Grant) -> str:
         # Approvals, policy and shelf lie there: who writes them decides what else may run, and no yes can mean that.
         closed = [(path, own) for own in self._keep_out for path in grant.reads + grant.writes]
@@ -164,7 +169,7 @@ class Executor:
     ) -> Outcome:
         """One call in one guest; see `map`. An own tool of a person runs in this process, under the same policy."""
         if isinstance(subject, OwnTool):
-            return answered(subject, call, self.authorize(subject), cancel)
+            return answered(subject, call, self.authorize(subject), cancel, self._said_yes(subject.question()))
         return self.map(subject, [call], grant=grant, files=files, limits=limits, cancel=cancel)[0]
 
     def map(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from toolwright.errors import UserError
 from toolwright.owntools.toolsets import HELD
+from toolwright.owntools.waiting import callers_loop
 
 T = TypeVar("T")
 
@@ -39,7 +40,8 @@ class Portal:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait. The first Ctrl-C cancels it and waits for its own end; a second one leaves at once."""
-        errand = self.submit(coroutine)
+        with callers_loop(None):  # whoever waits here keeps the loop of theirs from turning
+            errand = self.submit(coroutine)
         try:
             return _awaited(errand)
         except KeyboardInterrupt:
@@ -51,7 +53,8 @@ class Portal:
 
     async def run_from_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait on the caller's own loop; cancelling the caller cancels it, and its end is waited for."""
-        errand = self.submit(coroutine)
+        with callers_loop(asyncio.get_running_loop()):
+            errand = self.submit(coroutine)
         waiting = asyncio.wrap_future(errand)
         try:
             return await asyncio.shield(waiting)

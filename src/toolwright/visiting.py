@@ -32,6 +32,7 @@ def toolset(
     under_way: dict[str, tuple[Run, Workbench]] = {}
 
     async def begin(prompt: str) -> Workbench:
+        await house.registry.opened()
         run = Run(
             new_run_id(),
             prompt,

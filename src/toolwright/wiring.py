@@ -22,7 +22,7 @@ from toolwright.owntools.naming import named
 from toolwright.owntools.servers import mcp_server
 from toolwright.owntools.shelf import House as Loops
 from toolwright.owntools.shelf import Later, OwnTools
-from toolwright.owntools.toolsets import Brought
+from toolwright.owntools.toolsets import Brought, Given
 from toolwright.registry import Registry
 from toolwright.sandbox import Sandbox
 from toolwright.sandbox.linux import LinuxSandbox
@@ -177,22 +177,18 @@ def own_tools(
     warn: Callable[[str], None] | None = None,
 ) -> OwnTools:
     """What a person brings beside the shelf, by what they say and by the settings. UserError; starts no server."""
-    own = OwnTools(house, settings.namespace, warn)
     keep_out = (settings.home,)
+    own = OwnTools(house, settings.namespace, warn, keep_out)
     for name, reference in settings.functions:
         own.bring(Later(partial(named, reference, keep_out), name))
     for one in tools:
         own.register(named(one, keep_out) if isinstance(one, str) else one)
     for toolset in toolsets:
         label = f"toolset {toolset.id or type(toolset).__name__}"
-        own.bring(Brought(label, partial(_itself, toolset), namespace=settings.namespace))
+        own.bring(Brought(label, Given(toolset), namespace=settings.namespace))
     for text in (*settings.mcp, *mcp):
         own.bring(mcp_server(text, settings.namespace))
     return own
-
-
-def _itself(toolset: Any) -> Any:
-    return toolset
 
 
 def _by_role(settings: Settings) -> dict[str, ModelSettings]:

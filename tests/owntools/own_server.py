@@ -1,6 +1,6 @@
 """A small MCP server of the SDK's low level: `python own_server.py [MODE]` on stdio, `http PORT` on loopback.
 
-Modes: `noisy` complains on standard error, `dies` before it answers, `silent` never answers, `stubborn` outlives the
+Modes: `noisy` complains on standard error, `dies` before it answers, `silent` never answers, `slow` takes its time, `stubborn` outlives the
 end of its input, `many` offers forty tools, `clash` a tool called like another one's.
 """
 
@@ -105,6 +105,8 @@ def main():
         sys.exit(3)
     if mode == "silent":
         time.sleep(600)
+    if mode == "slow":
+        time.sleep(7)
     if mode == "http":
         _over_http(int(sys.argv[2]))
         return

@@ -16,12 +16,17 @@ from toolwright.tool import ToolVersion, digest_of
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 
-Invoke = Callable[[Mapping[str, Any], threading.Event | None], Any]
-"""Calls it with its arguments (JSON) and waits: its value as JSON, or whatever it raises. The event ends the wait."""
+Invoke = Callable[[Mapping[str, Any], threading.Event | None, bool], Any]
+"""Calls it with its arguments (JSON) and waits: its value as JSON, or whatever it raises. The event ends the wait; the
+flag says that a person, or a rule of theirs, said yes to it."""
 
 
 class CallStoppedError(Exception):
     """The caller's event was set while an own tool was waited for."""
+
+
+class ApprovalWantedError(Exception):
+    """An own tool runs only once a person has said yes to it; its toolset says so."""
 
 
 class NoJsonError(Exception):

@@ -57,7 +57,8 @@ class _Invocation:
         self._function, self._schema, self._house = function, schema, house
         self._returned = None if returned in (inspect.Signature.empty, Any) else returned
 
-    def __call__(self, arguments: Mapping[str, Any], cancel: threading.Event | None) -> Any:
+    def __call__(self, arguments: Mapping[str, Any], cancel: threading.Event | None, approved: bool) -> Any:
+        del approved  # policy alone decides about a function
         args, kwargs = self._schema._call_args(self._schema.validator.validate_python(dict(arguments)), None)
         if self._schema.is_async:
             value = on_loop(self._function(*args, **kwargs), self._loop(), cancel)
@@ -112,12 +113,12 @@ def _schema(function: Callable[..., Any], label: str, name: str | None) -> Any:
 def _with_a_name(function: Callable[..., Any], name: str | None) -> Callable[..., Any]:
     """*function* such that the library can read it: of a partial it wants a name, of an object its method."""
     if isinstance(function, functools.partial):
-        named = functools.partial(function.func, *function.args, **function.keywords)
+        named: Any = functools.partial(function.func, *function.args, **function.keywords)
         functools.update_wrapper(named, function.func)
-        del named.__wrapped__  # type: ignore[attr-defined] -- its own signature counts, with what is given already
-        named.__name__ = name or ""  # type: ignore[attr-defined]
-        return named
-    return function if inspect.isroutine(function) else function.__call__
+        del named.__wrapped__  # its own signature counts: what is given already is no parameter any more
+        named.__name__ = name or ""
+        return named  # type: ignore[no-any-return]
+    return function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004, B009
 
 
 def _output(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from toolwright import toolfile
 from toolwright.errors import UserError
 from toolwright.powers import path_within
 
@@ -110,13 +112,22 @@ def _check(origin: str | None, keep_out: Sequence[Path]) -> None:
         )
 
 
+def refuse_generated(function: Any, keep_out: Sequence[Path] = ()) -> None:
+    """Raise UserError for a function whose code a model may have written, by the file that it says it is from."""
+    target = inspect.unwrap(getattr(function, "func", function))
+    code = getattr(getattr(target, "__func__", target), "__code__", None)
+    if code is not None and os.path.isfile(code.co_filename):
+        _check(code.co_filename, keep_out)
+
+
 def is_tool_file(path: Path) -> bool:
-    """Whether *path* carries the header of a tool that Toolwright made, wherever it was copied to."""
+    """Whether *path* carries a mark of the tools that Toolwright made, wherever it was copied to."""
     try:
         text = path.read_text("utf-8", "replace")
     except OSError:
         return False
-    return text.startswith("# /// script") and any(line.strip() == "# [tool.toolwright]" for line in text.splitlines())
+    lines = {line.strip() for line in text.splitlines()}
+    return bool(lines & {"# [tool.toolwright]", toolfile.BEGIN, toolfile.END})
 
 
 def _like(attribute: str, found: Any) -> str:

@@ -8,11 +8,11 @@ import re
 import shlex
 import shutil
 import tempfile
-from typing import Any
+from typing import IO, Any
 
 from toolwright.errors import UserError
 from toolwright.models.table import PROVIDERS
-from toolwright.owntools.toolsets import Brought
+from toolwright.owntools.toolsets import OPENING_S, Brought
 
 _PREFIXED = re.compile(r"(?P<prefix>[a-z][a-z0-9_]*)=(?P<rest>.+)\Z", re.DOTALL)
 _EXTRA = "MCP servers need Pydantic AI's client: pip install 'toolwright[mcp]'"
@@ -23,19 +23,8 @@ def mcp_server(text: str, namespace: str = "local") -> Brought:
     prefixed = _PREFIXED.match(text.strip())
     prefix, rest = (f"{prefixed['prefix']}_", prefixed["rest"]) if prefixed else ("", text.strip())
     _check_extra()
-    if rest.startswith(("http://", "https://")):
-        return Brought(f"MCP server {rest}", lambda: _over_http(rest), prefix, namespace)
-    words = _words(rest)
-    # Closed with the server, which writes to it as long as it runs.
-    printed = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", prefix="toolwright-mcp-")  # noqa: SIM115
-    return Brought(
-        f"MCP server {rest}",
-        lambda: _over_stdio(words, printed),
-        prefix,
-        namespace,
-        said=lambda: _tail(printed),
-        close=printed.close,
-    )
+    opener = _OverHttp(rest) if rest.startswith(("http://", "https://")) else _OverStdio(_words(rest))
+    return Brought(f"MCP server {rest}", opener, prefix, namespace)
 
 
 def _check_extra() -> None:
@@ -59,18 +48,50 @@ def _words(command: str) -> list[str]:
     return words
 
 
-def _over_http(url: str) -> Any:
-    from pydantic_ai.mcp import MCPToolset
+class _OverHttp:
+    def __init__(self, url: str) -> None:
+        self._url = url
 
-    return MCPToolset(url, max_retries=0, tool_error_behavior="error")
+    def __call__(self) -> Any:
+        from pydantic_ai.mcp import MCPToolset
+
+        return MCPToolset(self._url, init_timeout=OPENING_S, max_retries=0, tool_error_behavior="error")
+
+    def printed(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
 
 
-def _over_stdio(words: list[str], printed: Any) -> Any:
-    from fastmcp.client.transports import StdioTransport
-    from pydantic_ai.mcp import MCPToolset
+class _OverStdio:
+    """A server in a process of its own; what it complains about goes into a file, since the terminal is ours."""
 
-    transport = StdioTransport(words[0], words[1:], env=_environment(), keep_alive=False, log_file=printed)
-    return MCPToolset(transport, max_retries=0, tool_error_behavior="error")
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self._file: IO[str] | None = None
+
+    def __call__(self) -> Any:
+        from fastmcp.client.transports import StdioTransport
+        from pydantic_ai.mcp import MCPToolset
+
+        self._file = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 -- see close
+        program, *more = self._words
+        transport = StdioTransport(program, more, env=_environment(), keep_alive=False, log_file=self._file)
+        # Its own default of 5 s is less than the first start of a server takes that has to be fetched.
+        return MCPToolset(transport, init_timeout=OPENING_S, max_retries=0, tool_error_behavior="error")
+
+    def printed(self) -> str:
+        if self._file is None or self._file.closed:
+            return ""
+        with contextlib.suppress(OSError, ValueError):
+            self._file.seek(0)
+            return self._file.read()[-2000:]
+        return ""
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _environment() -> dict[str, str]:
@@ -79,10 +100,3 @@ def _environment() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if name not in keys and not name.startswith("TOOLWRIGHT_")
     }
-
-
-def _tail(printed: Any) -> str:
-    with contextlib.suppress(OSError, ValueError):
-        printed.seek(0)
-        return str(printed.read()[-2000:])
-    return ""

@@ -7,12 +7,15 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from toolwright.errors import UserError
 from toolwright.owntools import OwnTool
 from toolwright.owntools.functions import own_function
+from toolwright.owntools.naming import refuse_generated
 from toolwright.owntools.toolsets import Brought
+from toolwright.owntools.waiting import on_loop
 from toolwright.powers import Effect
 from toolwright.search import NEAR, FtsRetriever, Likeness, Sketch
 
@@ -37,17 +40,25 @@ class Later:
 
 class OwnTools:
     """Own tools by name. Thread-safe. Toolsets are opened by the first who looks, once, and closed by `aclose`.
+    No function is taken whose code lies in *keep_out* or in the file of a generated tool.
 
     Not to be asked on the house's own loop while a toolset is still closed: opening would wait for itself.
     """
 
-    def __init__(self, house: House, namespace: str = "local", warn: Callable[[str], None] | None = None) -> None:
-        self._house, self._namespace = house, namespace
+    def __init__(
+        self,
+        house: House,
+        namespace: str = "local",
+        warn: Callable[[str], None] | None = None,
+        keep_out: Sequence[Path] = (),
+    ) -> None:
+        self._house, self._namespace, self._keep_out = house, namespace, keep_out
         self._warn = warn or (lambda text: None)
         self._tools: dict[str, OwnTool] = {}
         self._closed: list[Brought | Later] = []
         self._open: list[Brought] = []
         self._lock = threading.RLock()
+        self._opening = asyncio.Lock()
         self._index: _Index | None = None
 
     def register(
@@ -59,6 +70,7 @@ class OwnTools:
         effect: Effect | None = None,
     ) -> OwnTool:
         """Make *function* an own tool. UserError for what cannot be one, and for a name that is taken."""
+        refuse_generated(function, self._keep_out)
         tool = own_function(
             function,
             self._house.loop,
@@ -68,7 +80,9 @@ class OwnTools:
             namespace=self._namespace,
         )
         with self._lock:
-            self._add(tool)
+            self._check(tool)
+            self._tools[tool.name] = tool
+            self._index = None
         return tool
 
     def bring(self, brought: Brought | Later) -> None:
@@ -76,37 +90,51 @@ class OwnTools:
         with self._lock:
             self._closed.append(brought)
 
-    def _add(self, tool: OwnTool) -> None:
+    def _check(self, tool: OwnTool) -> None:
         holder = self._tools.get(tool.name)
         if holder is not None:
             raise UserError(
                 f"Two own tools are called {tool.name!r}: {holder.source} and {tool.source}. Give one of them another "
                 "name (name=…), or a whole server or toolset a prefix (--mcp NAME=COMMAND, toolset.prefixed('NAME'))."
             )
-        self._tools[tool.name] = tool
-        self._index = None
 
     def __bool__(self) -> bool:
         return bool(self._tools or self._closed)
 
     def open(self) -> None:
         """Open what is still closed. UserError of the one that cannot be opened; it may be tried again."""
-        if not self._closed:
-            return
-        with self._lock:
+        if self._closed:
+            on_loop(self.opened(), self._house.loop(), None)
+
+    async def opened(self) -> None:
+        """`open`, awaited on the house's own loop: what is cancelled here leaves no server behind."""
+        async with self._opening:
             while self._closed:
-                brought = self._closed[0]
-                if isinstance(brought, Later):
-                    self.register(brought.function(), name=brought.name or None)
-                    self._closed.pop(0)
-                    continue
-                found = asyncio.run_coroutine_threadsafe(brought.begin(), self._house.loop()).result()
+                one = self._closed[0]
+                if isinstance(one, Later):
+                    function = await asyncio.to_thread(one.function)
+                    self.register(function, name=one.name or None)
+                    left_out: Sequence[str] = ()
+                else:
+                    await self._begun(one)
+                    left_out = one.left_out
                 self._closed.pop(0)
-                self._open.append(brought)
-                for tool in found:
-                    self._add(tool)
-                for text in brought.left_out:
+                for text in left_out:
                     self._warn(text)
+
+    async def _begun(self, brought: Brought) -> None:
+        """All tools of *brought* stand here, or none."""
+        found = await brought.begin()
+        try:
+            with self._lock:
+                for tool in found:
+                    self._check(tool)
+                self._tools.update((tool.name, tool) for tool in found)
+                self._index = None
+        except UserError:
+            await brought.end()
+            raise
+        self._open.append(brought)
 
     def get(self, name: str) -> OwnTool | None:
         """The own tool *name*, or None."""

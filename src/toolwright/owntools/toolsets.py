@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from toolwright.errors import UserError
-from toolwright.owntools import OwnTool, unusable
+from toolwright.owntools import ApprovalWantedError, OwnTool, unusable
 from toolwright.owntools.functions import as_json_value
 from toolwright.owntools.waiting import on_loop
 from toolwright.powers import Effect
 
 OPENING_S = 30.0
 """How long a toolset may take to be entered and to list its tools: a server may have to be fetched first."""
-_CLOSING_S = 5.0
+_CLOSING_S = 8.0
+"""A server that does not end by itself is ended by the client within four seconds."""
 HELD = "held open: "
 """How the name of the task begins that holds a toolset open; a loop that closes leaves it to its owner."""
+
+
+class Opener(Protocol):
+    """Makes a toolset, and knows what was printed beside its answers."""
+
+    def __call__(self) -> Any:
+        """A toolset that is not entered yet; called on the house's loop, once more after a failure. UserError."""
+
+    def printed(self) -> str:
+        """The end of what it printed."""
+
+    def close(self) -> None:
+        """Let go of what `__call__` made beside the toolset."""
 
 
 @dataclass(slots=True)
@@ -28,65 +41,71 @@ class Brought:
 
     label: str
     """`MCP server uvx mcp-server-git`, `toolset billing`."""
-    open: Callable[[], Any]
-    """Makes the toolset; called once, on the house's loop. UserError."""
+    opener: Opener
     prefix: str = ""
     namespace: str = "local"
-    said: Callable[[], str] = str
-    """What it printed beside its answers, for an error."""
-    close: Callable[[], None] = lambda: None
     left_out: list[str] = field(default_factory=list)
     """Sentences about tools of it that cannot be offered."""
     _task: asyncio.Task[None] | None = None
     _stop: asyncio.Event | None = None
 
     async def begin(self) -> list[OwnTool]:
-        """Enter it and list its tools, on the house's loop. UserError names it and says what it printed."""
+        """Enter it and list its tools, on the house's loop. UserError names it and says what it printed.
+
+        Whatever keeps it from being entered (a cancel, too) leaves nothing of it behind.
+        """
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[list[OwnTool]] = loop.create_future()
         self._stop = asyncio.Event()
+        self.left_out.clear()
         # One task enters and leaves it: what it opened (a server's streams) may only be closed where it was opened.
         self._task = loop.create_task(self._hold(ready, self._stop), name=f"{HELD}{self.label}")
         try:
             return await asyncio.wait_for(asyncio.shield(ready), OPENING_S)
         except TimeoutError:
-            await self.end()
-            raise UserError(f"{self.label} did not answer within {OPENING_S:g} s.{self._printed()}") from None
+            said = f"{self.label} did not answer within {OPENING_S:g} s.{self._printed()}"
+            await self.end(entered=False)
+            raise UserError(said) from None
+        except BaseException:
+            await self.end(entered=False)
+            raise
 
     async def _hold(self, ready: asyncio.Future[list[OwnTool]], stop: asyncio.Event) -> None:
         try:
-            toolset = self.open()
-            async with toolset:
-                context = _context()
-                listed = await (await toolset.for_run(context)).get_tools(context)
+            context = _context()
+            async with await self.opener().for_run(context) as toolset:
+                listed = await toolset.get_tools(context)
                 found = [self._tool(name, one, context) for name, one in listed.items()]
                 if not ready.done():
                     ready.set_result([one for one in found if one is not None])
                 await stop.wait()
         except asyncio.CancelledError:
-            if not ready.done():
-                ready.cancel()
+            ready.cancel()
             raise
         except BaseException as error:  # noqa: BLE001 -- a person's toolset may raise anything; whoever waits hears it
             if not ready.done():
                 ready.set_exception(self._as_user_error(error))
         finally:
-            self.close()
+            self.opener.close()
 
-    async def end(self) -> None:
-        """Leave it, and wait until it is left; its processes are gone then. Never raises."""
-        if self._task is None or self._stop is None:
+    async def end(self, *, entered: bool = True) -> None:
+        """Leave it, and wait until it is left; its processes are gone then. What is not *entered* yet is cut off."""
+        task, stop, self._task = self._task, self._stop, None
+        if task is None or stop is None:
             return
-        self._stop.set()
-        with contextlib.suppress(BaseException):
-            await asyncio.wait([self._task], timeout=_CLOSING_S)
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=_CLOSING_S)
+        stop.set()
+        if entered:
+            await asyncio.wait([task], timeout=_CLOSING_S)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSING_S)
 
     def _tool(self, name: str, found: Any, context: Any) -> OwnTool | None:
         definition = found.tool_def
         name = f"{self.prefix}{name}"
+        if definition.kind == "external":
+            self.left_out.append(f"{self.label}: its tool {name!r} is left out, since it is run elsewhere, later.")
+            return None
         if why := unusable(name):
             self.left_out.append(f"{self.label}: its tool is left out, since {why}")
             return None
@@ -110,8 +129,26 @@ class Brought:
         return UserError(f"{self.label} cannot be used: {said}.{self._printed()}")
 
     def _printed(self) -> str:
-        text = self.said().strip()
+        text = self.opener.printed().strip()
         return f" It printed, at the end: {text[-1000:]}" if text else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Opens a toolset that a person made: it is there."""
+
+    toolset: Any
+
+    def __call__(self) -> Any:
+        """The toolset."""
+        return self.toolset
+
+    def printed(self) -> str:
+        """Nothing: what it prints is the person's own."""
+        return ""
+
+    def close(self) -> None:
+        """Nothing was made beside it."""
 
 
 class _Invocation:
@@ -120,18 +157,22 @@ class _Invocation:
     def __init__(self, found: Any, context: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._found, self._context, self._loop = found, context, loop
 
-    def __call__(self, arguments: Mapping[str, Any], cancel: threading.Event | None) -> Any:
-        return on_loop(self._called(dict(arguments)), self._loop, cancel)
+    def __call__(self, arguments: Mapping[str, Any], cancel: threading.Event | None, approved: bool) -> Any:
+        return on_loop(self._called(dict(arguments), approved), self._loop, cancel)
 
-    async def _called(self, arguments: dict[str, Any]) -> Any:
-        from dataclasses import replace
-
+    async def _called(self, arguments: dict[str, Any], approved: bool) -> Any:
+        from pydantic_ai.exceptions import ApprovalRequired
         from pydantic_ai.messages import ToolReturn
 
         definition = self._found.tool_def
+        if definition.kind == "unapproved" and not approved:
+            raise ApprovalWantedError
         given = self._found.args_validator.validate_python(arguments)
-        context = replace(self._context, tool_name=definition.name)
-        value = await self._found.toolset.call_tool(definition.name, given, context, self._found)
+        context = replace(self._context, tool_name=definition.name, tool_call_approved=approved)
+        try:
+            value = await self._found.toolset.call_tool(definition.name, given, context, self._found)
+        except ApprovalRequired:
+            raise ApprovalWantedError from None
         return as_json_value(value.return_value if isinstance(value, ToolReturn) else value)
 
 

@@ -21,9 +21,9 @@ _TICK_S = 0.1
 
 
 @contextlib.contextmanager
-def callers_loop() -> Iterator[None]:
-    """Coroutines of own tools run on the loop that is running now, for whatever begins in here."""
-    token = CALLERS_LOOP.set(asyncio.get_running_loop())
+def callers_loop(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+    """Coroutines of own tools run on *loop* for whatever begins in here; None: on the house's own."""
+    token = CALLERS_LOOP.set(loop)
     try:
         yield
     finally:
