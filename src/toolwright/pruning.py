@@ -104,9 +104,9 @@ def _unused(info: ToolInfo, rules: Rules, now: float) -> str:
 
 def _superseded(mine: Sequence[ToolInfo], sound: Sequence[ToolInfo], alike: Sequence[Alike]) -> dict[str, str]:
     """Evidence by name; of two alike the one that ranks lower may go."""
-    by_name = {one.name: one for one in sound}
-    # Of two with one name the person's own function answers; see docs/own-tools.md.
+    # Of two with one name the person's own tool answers; see docs/own-tools.md.
     own = {one.name: one for one in sound if one.origin == "host"}
+    by_name = {one.name: one for one in sound} | own
     beside: dict[str, list[tuple[float, ToolInfo]]] = {}
     for pair in alike:
         for name, other in ((pair.one, pair.other), (pair.other, pair.one)):
@@ -120,7 +120,8 @@ def _superseded(mine: Sequence[ToolInfo], sound: Sequence[ToolInfo], alike: Sequ
         better = [(score, other) for score, other in beside.get(info.name, ()) if _rank(other) > _rank(info)]
         if better:
             score, best = max(better, key=lambda one: (one[0], _rank(one[1])))
-            found[info.name] = f"{best} does the like (likeness {score:.2f}) and {_why_better(info, best)}"
+            named = best.name if best.origin == "host" else best
+            found[info.name] = f"{named} does the like (likeness {score:.2f}) and {_why_better(info, best)}"
     return found
 
 

@@ -2,7 +2,8 @@
 
 import json
 
-from shop import as_json, toolwright
+import shop
+from shop import as_json
 
 from toolwright import Toolwright
 
@@ -18,8 +19,13 @@ def reverse_words(text: str) -> str:
 '''
 
 
+def toolwright(home, *words, code=0):
+    """The command, with the module `mine` beside the home: code in a home is nobody's own."""
+    (home.parent / "mine.py").write_text(MINE)
+    return shop.toolwright(home, *words, code=code, PYTHONPATH=str(home.parent))
+
+
 def test_own_tools_are_listed_shown_and_called_and_stay_where_they_are(home):
-    (home / "mine.py").write_text(MINE)
     at = ["--tools", "mine:greet", "--home", str(home)]
     line = next(one for one in toolwright(home, "tools", "--origin", "host", *at).stdout.splitlines())
     assert line.split()[:2] == ["greet", "host"]
@@ -39,13 +45,13 @@ def test_own_tools_are_listed_shown_and_called_and_stay_where_they_are(home):
 
 
 def test_a_made_tool_that_an_own_one_stands_before_is_proposed_shown_and_retired(home):
-    (home / "mine.py").write_text(MINE)
     (home / "config.toml").write_text('[tools]\nfunctions = ["mine:reverse_words"]\n')
     at = ["--home", str(home)]
     found = as_json(toolwright(home, "prune", "--json", *at))["proposals"]
     evidence = {f"{one['tool']['name']}@{one['tool']['version']}": one["evidence"] for one in found}
     assert evidence["reverse_words@1"] == "your own tool of this name answers in its place"
-    assert "is your own" in evidence["reversed_words@1"]
+    assert evidence["reversed_words@1"].startswith("reverse_words does the like")
+    assert evidence["reversed_words@1"].endswith("is your own")
     assert toolwright(home, "show", "reverse_words", *at).stdout.startswith("reverse_words  ")
     assert toolwright(home, "show", "reverse_words@1", *at).stdout.startswith("reverse_words@1  ")
     assert json.loads(toolwright(home, "call", "reverse_words", "--text", "a b", *at).stdout) == "b a"
