@@ -13,7 +13,8 @@ from toolwright.search import NEAR
 from toolwright.store.calls import Stats
 from toolwright.tool import ToolSpec
 
-Reason = Literal["unused", "superseded", "failing"]
+Reason = Literal["failing", "superseded", "unused"]
+"""From the weightiest on."""
 
 DAY_S = 86_400.0
 _LOOKED_AT = 8

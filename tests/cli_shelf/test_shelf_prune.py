@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shop import Terminal, as_json, toolwright
 
+from docs_support.pages import code, page
 from toolwright import pruning
 from toolwright.pruning import DAY_S, Alike, Rules, proposals
 from toolwright.registry import ToolInfo
@@ -139,6 +141,15 @@ def test_only_agents_tools_go_each_once_and_no_job_that_was_of_use_is_left_undon
                 waiting += [two for two in beside.get(one, ()) if two not in reached]
             staying = reached - gone.keys()
             assert staying & {one.name for one in tools}, "one of those alike stays"
+
+
+def test_the_page_says_the_rules_that_hold():
+    rows = {code(row["reason"])[0]: row for row in page("docs/registry.md").table("reason")}
+    assert list(rows) == list(get_args(pruning.Reason))
+    rules = Rules()
+    assert f"{rules.failing_calls} or more failed" in rows["failing"]["holds when"]
+    assert f"they are {rules.failing_rate} or more of all" in rows["failing"]["holds when"]
+    assert f"the last {rules.unused_days:.0f} days" in rows["unused"]["holds when"]
 
 
 # -- the shelf and the command -----------------------------------------------------------------------------------------
