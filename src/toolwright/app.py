@@ -142,10 +142,14 @@ class Toolwright(Upkeep, Errands):
             self.arun(task, files=files, out=out, resume=resume, history=history, sink=listener)
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
+        ended = False
         try:
             while (event := await events.get()) is not None:
+                ended = event.kind == "result"
                 yield event
-            work.result()
+            result = work.result()
+            if not ended:  # a run that had ended before: nothing happens any more, and its result is still the last word
+                yield Event("result", result.run_id, result.to_json())
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
