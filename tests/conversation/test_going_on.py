@@ -181,15 +181,15 @@ def test_a_cancelled_run_goes_on_and_what_it_was_doing_is_told_as_stopped(talk):
     def slow(request):
         began.set()
         return calls(
-            ("save", {"name": "a.txt", "text": "x"}), ("nap", {"seconds": 60}), ("save", {"name": "b", "text": ""})
+            ("save", {"name": "a.txt", "text": "x"}), ("nap", {"word": "deeply"}), ("save", {"name": "b", "text": ""})
         )
 
-    napping = 'import time\n\n\ndef nap(seconds: int) -> int:\n    """Sleep."""\n    time.sleep(min(seconds, 4))\n    return 1\n'
+    napping = 'import time\n\n\ndef nap(word: str) -> int:\n    """Sleep."""\n    time.sleep(3 if word == "deeply" else 0)\n    return 1\n'
     one = talk(Speaker(make=with_tools("save", do=[slow]), second=[says("Going on.")]))
     with one.open() as tw:
         made = one.home / "nap.py"
         made.write_text(napping)
-        assert tw.import_file(made, example="nap(0) == 1").version is not None
+        assert tw.import_file(made, example="nap('no') == 1").version is not None
 
     async def stopped():
         with one.open() as tw:
