@@ -13,7 +13,7 @@ from toolwright.settings import load
 
 PATIENCE_S = 60.0
 SERVER = str(Path(__file__).with_name("own_server.py"))
-TOOLWRIGHT = [sys.executable, "-m", "toolwright"]
+TOOLWRIGHT = [sys.executable, "-P", "-m", "toolwright"]
 
 SHOP = '''"""A person's own module."""
 

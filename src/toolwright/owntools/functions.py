@@ -118,7 +118,7 @@ def _with_a_name(function: Callable[..., Any], name: str | None) -> Callable[...
         del named.__wrapped__  # its own signature counts: what is given already is no parameter any more
         named.__name__ = name or ""
         return named  # type: ignore[no-any-return]
-    return function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004, B009
+    return function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
 
 
 def _output(schema: Mapping[str, Any]) -> dict[str, Any]:

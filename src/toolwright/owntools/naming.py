@@ -89,7 +89,7 @@ def _executed(spec: ModuleSpec) -> Any:
 def _imported(load: Callable[[], Any], reference: str) -> Any:
     try:
         return load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"own tool {reference!r}: importing it raised {type(error).__name__}: {error}. Mend the module first."
         ) from error

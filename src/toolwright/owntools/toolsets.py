@@ -75,7 +75,7 @@ class Brought:
             context = _context()
             async with await self.opener().for_run(context) as toolset:
                 listed = await toolset.get_tools(context)
-                found = [self._tool(name, one, context) for name, one in listed.items()]
+                found = [self._tool(toolset, name, one, context) for name, one in listed.items()]
                 if not ready.done():
                     ready.set_result([one for one in found if one is not None])
                 await stop.wait()
@@ -100,9 +100,9 @@ class Brought:
             task.cancel()
             await asyncio.wait([task], timeout=_CLOSING_S)
 
-    def _tool(self, name: str, found: Any, context: Any) -> OwnTool | None:
+    def _tool(self, toolset: Any, own_name: str, found: Any, context: Any) -> OwnTool | None:
         definition = found.tool_def
-        name = f"{self.prefix}{name}"
+        name = f"{self.prefix}{own_name}"
         if definition.kind == "external":
             self.left_out.append(f"{self.label}: its tool {name!r} is left out, since it is run elsewhere, later.")
             return None
@@ -113,7 +113,7 @@ class Brought:
             name=name,
             description=" ".join((definition.description or name.replace("_", " ")).split()),
             input_schema=dict(definition.parameters_json_schema),
-            invoke=_Invocation(found, context, asyncio.get_running_loop()),
+            invoke=_Invocation(toolset, own_name, found, context, asyncio.get_running_loop()),
             effect=_effect(definition.metadata),
             source=self.label,
             namespace=self.namespace,
@@ -154,7 +154,9 @@ class Given:
 class _Invocation:
     """Calls one tool of a toolset on the loop that holds it open."""
 
-    def __init__(self, found: Any, context: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, toolset: Any, name: str, found: Any, context: Any, loop: asyncio.AbstractEventLoop) -> None:
+        # The one that a person gave, and not the one within it that `found` names: a wrapper may ask, rename or refuse.
+        self._toolset, self._name = toolset, name
         self._found, self._context, self._loop = found, context, loop
 
     def __call__(self, arguments: Mapping[str, Any], cancel: threading.Event | None, approved: bool) -> Any:
@@ -168,9 +170,9 @@ class _Invocation:
         if definition.kind == "unapproved" and not approved:
             raise ApprovalWantedError
         given = self._found.args_validator.validate_python(arguments)
-        context = replace(self._context, tool_name=definition.name, tool_call_approved=approved)
+        context = replace(self._context, tool_name=self._name, tool_call_approved=approved)
         try:
-            value = await self._found.toolset.call_tool(definition.name, given, context, self._found)
+            value = await self._toolset.call_tool(self._name, given, context, self._found)
         except ApprovalRequired:
             raise ApprovalWantedError from None
         return as_json_value(value.return_value if isinstance(value, ToolReturn) else value)
