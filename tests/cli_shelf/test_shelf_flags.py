@@ -102,6 +102,27 @@ def test_what_cannot_be_is_quoted_with_its_flag(parameters, words, said):
     assert all(one in str(caught.value) for one in said), str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("schema", "words", "value"),
+    [
+        ({"$ref": "#/$defs/Unit"}, ["--user-id", "km"], "km"),
+        ({"anyOf": [{"$ref": "#/$defs/Unit"}, {"type": "null"}]}, ["--no-user-id"], None),
+        ({"type": ["integer", "null"]}, ["--user_id", "5"], 5),
+        ({"oneOf": [{"type": "integer"}, {"type": "boolean"}]}, ["--user-id", "true"], True),
+        (True, ["--user-id", "[1]"], [1]),
+        ({}, ["--user-id", "x"], "x"),
+        ({"type": "array", "items": {"$ref": "#/$defs/Unit"}}, ["--user-id", '["km"]'], ["km"]),
+    ],
+)
+def test_schemas_that_a_server_brings_are_read_too(schema, words, value):
+    shared = {"Unit": {"type": "string", "enum": ["km", "mi"]}, "Loop": {"$ref": "#/$defs/Loop"}}
+    whole = {"type": "object", "properties": {"user-id": schema}, "$defs": shared}
+    assert arguments_from("f", whole, words) == {"user-id": value}
+    endless = {"properties": {"user-id": {"$ref": "#/$defs/Loop"}}, "$defs": shared}
+    with pytest.raises(UserError, match="--user-id '5'"):
+        arguments_from("f", endless, ["--user-id", "5"])
+
+
 JSON_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES = {
     "int": st.integers(-(10**12), 10**12),

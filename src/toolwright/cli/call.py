@@ -15,9 +15,9 @@ from click.shell_completion import CompletionItem
 from toolwright.call import Status
 from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
-from toolwright.cli.naming import at_home, complete_tool, named, near_misses, own_tool
+from toolwright.cli.naming import NOT_TO_BE_READ, at_home, complete_tool, named, near_misses, own_tool
 from toolwright.cli.options import box_options, open_toolwright, own_options
-from toolwright.errors import EditedError, RetiredError, ToolwrightError
+from toolwright.errors import EditedError, RetiredError
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -68,7 +68,7 @@ def _known_flags(ctx: click.Context) -> list[Flag]:
 
     name = ctx.params.get("name")
     # A shell has no place for complaints.
-    with contextlib.suppress(ToolwrightError):
+    with contextlib.suppress(*NOT_TO_BE_READ):
         if name and (home := at_home(ctx.params)):
             with home as tw:
                 return flags_of(_schema(tw, *named(name)))

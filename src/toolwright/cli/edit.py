@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolwright.cli.editor import edited_in, editor_words
+from toolwright.cli.live import print_json
 from toolwright.cli.look import err, on_terminal, safe
 from toolwright.cli.make import report
 from toolwright.cli.naming import name_argument, near_misses, own_tool
@@ -56,14 +57,17 @@ def _by_hand(tw: Toolwright, before: ToolVersion, options: dict[str, Any]) -> in
         text = edited_in(words, draft, text)
         if text == before.candidate.source and not any(about(options).values()):
             draft.unlink(missing_ok=True)
-            err().print(_unchanged(tw, before), markup=False)
+            why = _unchanged(tw, before)
+            err().print(why, markup=False)
+            if options["as_json"]:
+                print_json({"type": "made", "made": str(before), "reason": why, "checks": []})
             return 0
         made = tw.edit(before.name, text, **about(options))
         code = _told(made, before, options["as_json"])
         if not code:
             draft.unlink(missing_ok=True)
             return 0
-        if not (on_terminal() and _again()):
+        if options["as_json"] or not (on_terminal() and _again()):
             _say_how_to_go_on(before.name, draft, made)
             return code
 

@@ -18,6 +18,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]+\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _NOTHING = object()
+_DEEPEST = 10
+"""References and alternatives within one another that are followed; servers may bring any schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,32 @@ def _kind(schema: Schema) -> str:
 def flags_of(schema: Schema) -> list[Flag]:
     """The flags of a tool's input schema, in the order of its parameters."""
     required = schema.get("required", ())
-    return [_flag(name, one, name in required) for name, one in schema.get("properties", {}).items()]
+    shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    properties = schema.get("properties", {})
+    return [_flag(name, one, shared, name in required) for name, one in properties.items()]
 
 
-def _flag(name: str, schema: Schema, required: bool) -> Flag:
-    options = tuple(schema["anyOf"]) if "anyOf" in schema else (schema,)
+def _flag(name: str, schema: Any, shared: Schema, required: bool) -> Flag:
+    whole = {**schema, **shared} if isinstance(schema, Mapping) else {}  # `true` allows any value
+    options = [{**one, **shared} for one in _options(whole, shared)]
     kept = tuple(one for one in options if one.get("type") != "null")
-    return Flag(name, schema, required, len(kept) < len(options), kept)
+    return Flag(name, whole, required, len(kept) < len(options), kept)
+
+
+def _options(schema: Schema, shared: Schema, depth: int = 0) -> list[Schema]:
+    """The alternatives of *schema*, each of one type, with what it refers to put in its place."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and depth < _DEEPEST:
+        _, where, name = (*reference.split("/", 2), "", "")[:3]
+        found = shared.get(where, {}).get(name, {})
+        return _options(found if isinstance(found, Mapping) else {}, shared, depth + 1)
+    for word in ("anyOf", "oneOf"):
+        if isinstance(schema.get(word), list) and depth < _DEEPEST:
+            some = [one for one in schema[word] if isinstance(one, Mapping)]
+            return [each for one in some for each in _options(one, shared, depth + 1)]
+    if isinstance(kinds := schema.get("type"), list):
+        return [{**schema, "type": kind} for kind in kinds]
+    return [schema]
 
 
 @dataclass
@@ -116,10 +137,10 @@ class _Reading:
         """The flag that *word* means, and whether it is its `--no-` form. UserError with those that look like it."""
         plain = word.removeprefix("--").replace("-", "_")
         for flag in self.flags:
-            if flag.name == plain:
+            if flag.name.replace("-", "_") == plain:
                 return flag, False
         for flag in self.flags:
-            if plain == f"no_{flag.name}" and (flag.is_switch or flag.nullable):
+            if plain == f"no_{flag.name.replace('-', '_')}" and (flag.is_switch or flag.nullable):
                 return flag, True
         words = [flag.word for flag in self.flags]
         like = difflib.get_close_matches(word, words, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,10 @@ from toolwright.errors import NotFoundError, RetiredError, ToolwrightError, User
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
     from toolwright.registry import ToolInfo
+
+
+NOT_TO_BE_READ = (ToolwrightError, OSError, sqlite3.Error, ValueError)
+"""What a shelf may raise that cannot be read; a shell that completes words has no place for it."""
 
 
 def named(text: str) -> tuple[str, int | None]:
@@ -64,7 +69,7 @@ def complete_tool(ctx: click.Context, param: click.Parameter, incomplete: str) -
             for info in _infos(ctx.params)
             if info.name.startswith(incomplete)
         ]
-    except ToolwrightError:
+    except NOT_TO_BE_READ:
         return []
 
 
@@ -73,7 +78,7 @@ def complete_retired(ctx: click.Context, param: click.Parameter, incomplete: str
     del param
     try:
         infos = [info for info in _infos(ctx.params, every=True) if info.origin != "host"]
-    except ToolwrightError:
+    except NOT_TO_BE_READ:
         return []
     there = {info.name for info in infos if info.state == "active"}
     names = sorted({info.name for info in infos} - there)

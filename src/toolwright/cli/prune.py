@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from toolwright.cli.naming import complete_retired, complete_tool, named, near_m
 from toolwright.cli.options import home_options, open_toolwright
 from toolwright.cli.pages import paged, pager_option
 from toolwright.cli.shelf import as_info, label
-from toolwright.errors import UserError
+from toolwright.errors import NotFoundError, UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,9 +66,11 @@ def prune(yes: bool, **options: Any) -> None:
 
 
 def _retired(tw: Toolwright, chosen: Sequence[Proposal]) -> list[str]:
+    gone = []
     for one in chosen:
-        tw.retire(one.info.name, why=f"{one.reason}: {one.evidence}")
-    return [str(one.info) for one in chosen]
+        with suppress(NotFoundError):  # somebody else was faster while the question stood there
+            gone.append(str(tw.retire(one.info.name, why=f"{one.reason}: {one.evidence}")))
+    return gone
 
 
 def _say_retired(gone: Sequence[str]) -> None:
