@@ -38,11 +38,11 @@ class Notes:
             setattr(self, one.name, copied[one.name])
 
     def begin_with_own(self, names: Collection[str]) -> None:
-        """A conversation goes on where *names* are own tools now: those count, and own ones of before do not."""
+        """A conversation goes on where *names* are own tools now: those count, and own ones that are gone do not."""
         self.shown = [
             ref
             for ref, name, number in ((ref, *ref.split("@")) for ref in self.shown)
-            if number != "0" and name not in names
+            if (number == "0") == (name in names)
         ]
 
     def version_shown(self, name: str) -> int | None:

@@ -88,6 +88,24 @@ def test_the_tools_of_earlier_turns_stay_in_the_array_at_their_place(talk):
     assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(arrays))
 
 
+def test_a_persons_own_tools_keep_their_place_too_as_long_as_they_are_there(talk):
+    def weather(city: str) -> str:
+        """Say what the weather is."""
+        return f"sun in {city}"
+
+    use = calls(("weather", {"city": "Haifa"}))
+    one = talk(Speaker(make=with_tools("lines", do=[use]), again=[use, lambda request: says(request.results[-1])]))
+    with one.open() as tw:
+        tw.registry.register(weather, effect="none")
+        first = tw.run("Make it, whatever the weather.")
+        second = tw.run("Again, all.", history=first)
+        assert second.output == '"sun in Haifa"'
+    assert one.asked[-1].tools == ["search_tools", "request_new_tool", "run_tool", "weather", "lines"]
+    third = one.run("Again, all.", history=second)
+    assert "weather is not available" in third.output
+    assert one.asked[-1].tools == ["search_tools", "request_new_tool", "run_tool", "lines"]
+
+
 def test_files_handed_in_and_left_are_there_in_the_next_turn_and_only_changed_ones_come_out_again(talk, tmp_path):
     (tmp_path / "letter.txt").write_text("Dear all")
     (tmp_path / "note.md").write_text("More")
