@@ -85,6 +85,7 @@ def printed(tmp_path_factory):
         do("call bad", "call", "count_vowels", '{"text": 1}', exit_code=2)
         spec = ["-d", "Double a whole number.", "-p", "number: int", "-r", "int", "-e", "double(2) == 4"]
         do("make", "make", "double", *spec)
+        do("make words", "make", "count the words of a text")
         do("make failed", "make", "hopeless", *spec[:-1], "hopeless(2) == 4", exit_code=1)
         do("check", "check", "add.py", *EXAMPLE)
         do("check failed", "check", "wrong.py", "--name", "add", *EXAMPLE, exit_code=1)
@@ -139,6 +140,7 @@ EXPECTED = {
     "call": "outcome",
     "call bad": "outcome",
     "make": "made",
+    "make words": "made",
     "make failed": "made",
     "check": "verdict",
     "check failed": "verdict",
@@ -182,7 +184,18 @@ def test_every_command_that_takes_json_is_among_them(printed):
 
 
 def test_one_object_is_printed_where_the_page_says_one(printed):
-    many = {"demo", "run", "run again", "run incomplete", "run asks", "dead model", "chat", "make", "make failed"}
+    many = {
+        "demo",
+        "run",
+        "run again",
+        "run incomplete",
+        "run asks",
+        "dead model",
+        "chat",
+        "make",
+        "make words",
+        "make failed",
+    }
     for name in set(EXPECTED) - many:
         assert len(printed.lines(name)) == 1, name
 
