@@ -56,6 +56,10 @@ class Bringing:
             return await self._forged(spec)
 
     async def _forged(self, spec: ToolSpec) -> Forged:
+        registry = self.parts.registry
+        await registry.opened()
+        if registry.own and (own := registry.own.get(spec.name)):
+            return Forged(None, (), f"{spec.name} is there already: your own tool ({own.source}). Use another name.")
         place, emit = Place(self.run_id), self.parts.switchboard.emit
         forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit)
         return await asked_about(forged, self.parts.forge, self._consent())

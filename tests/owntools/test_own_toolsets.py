@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import threading
+from typing import ClassVar
 
 import pytest
 from pydantic_ai import ModelRetry, RunContext, Tool
@@ -31,7 +32,7 @@ def never() -> str:
 class Counted(WrapperToolset):
     """Notes in which task it is entered and left."""
 
-    log: list = []
+    log: ClassVar[list] = []
 
     async def __aenter__(self):
         self.log.append(("in", asyncio.current_task()))
@@ -136,6 +137,6 @@ class Broken(AbstractToolset):
 
 def test_a_toolset_that_cannot_be_entered_is_named_and_nothing_began(stage):
     with stage.open(toolsets=[Broken()]) as tw:
-        with pytest.raises(UserError, match="toolset broken.*the pipe is cold"):
+        with pytest.raises(UserError, match=r"toolset broken.*the pipe is cold"):
             tw.run("Go.")
         assert tw.runs() == []

@@ -16,6 +16,9 @@ from toolwright import toolfile
 from toolwright.errors import UserError
 from toolwright.powers import path_within
 
+HANDED_OUT = "toolwright-files"
+"""The folder that receives what tools leave, unless told otherwise."""
+
 _HOW = "Write module:function, such as billing:lookup, or path/to/file.py:lookup."
 
 
@@ -104,6 +107,11 @@ def _check(origin: str | None, keep_out: Sequence[Path]) -> None:
         raise UserError(
             f"{origin} lies in Toolwright's home: what is there was written by a model and runs in the sandbox only. "
             "Call the tool by its name instead."
+        )
+    if HANDED_OUT in Path(real).parts:
+        raise UserError(
+            f"{origin} was left by a tool in a run, so a model may have written it. Read it, and if it is yours, move it "
+            f"out of {HANDED_OUT}."
         )
     if real.endswith(".py") and is_tool_file(Path(real)):
         raise UserError(
