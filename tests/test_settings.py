@@ -47,7 +47,7 @@ def test_the_later_word_wins(tmp_path, monkeypatch):
 
 _GOOD = {
     "surface": "fixed", "namespace": "team", "stream": "yes", "sandbox": "landlock", "limits.profile": "strict",
-    "run_wall_s": "60", "limits.wall_s": "1.5", "limits.cpu_s": "1.5", "limits.load_s": "1.5",
+    "tools.functions": "billing:lookup", "run_wall_s": "60", "limits.wall_s": "1.5", "limits.cpu_s": "1.5", "limits.load_s": "1.5",
 }  # fmt: skip
 
 

@@ -275,4 +275,4 @@ def _drop(text: str, key: str) -> str | None:
     commented = isinstance(inside, Table) and any(isinstance(one, Comment) for _, one in inside.value.body)
     if table and not inside and not commented:
         del document[table]
-    return tomlkit.dumps(document)
+    return f"{tomlkit.dumps(document).rstrip()}\n".lstrip("\n")

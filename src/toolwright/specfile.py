@@ -53,6 +53,8 @@ def checked(said: Any, where: str) -> dict[str, Any]:
     """*said* if it is a mapping of known keys only; SpecError with the key that was meant."""
     if not isinstance(said, Mapping):
         raise SpecError(f"{where}: a spec has keys with values ({', '.join(KEYS[:5])}, …), and this has none.")
+    if said.get("type") == "spec":  # as `make --json` printed it
+        said = {key: value for key, value in said.items() if key not in ("type", "alike")}
     found: dict[str, Any] = {}
     for key, value in said.items():
         known = _ALSO.get(str(key), str(key))

@@ -117,7 +117,7 @@ def test_a_persons_function_is_checked_and_taken_in(home, tmp_path):
     (tmp_path / "binary.py").write_bytes(b"\xff\xfe")
     assert "UTF-8" in toolwright(home, "check", str(tmp_path / "binary.py"), *at, code=2).stderr
     (tmp_path / "empty.py").write_text("def other(): pass\n")
-    assert "empty" in toolwright(home, "check", str(tmp_path / "empty.py"), *at, code=1).stdout
+    assert "'other' has no docstring" in toolwright(home, "check", str(tmp_path / "empty.py"), *at, code=1).stdout
     assert "nowhere.py" in toolwright(home, "check", "nowhere.py", *at, code=2).stderr
 
 

@@ -113,7 +113,8 @@ def as_json(spec: ToolSpec, alike: Sequence[ToolInfo]) -> dict[str, Any]:
     """*spec* for scripts; but for `type` and `alike` its keys are those of a spec file."""
     from toolwright.briefs import example_text
 
-    why = dict(spec.power_reasons)
+    why = {word.partition(" ")[2]: one for word, one in spec.power_reasons.items()}
+    powers = {**spec.grant.to_json(), "packages": list(spec.packages), **({"why": why} if why else {})}
     return {
         "type": "spec",
         "tool_name": spec.name,
@@ -121,8 +122,7 @@ def as_json(spec: ToolSpec, alike: Sequence[ToolInfo]) -> dict[str, Any]:
         "input_params": spec.parameters,
         "return_type": spec.returns,
         "example": [example_text(spec.name, one) for one in spec.examples],
-        "powers": {**spec.grant.to_json(), **({"why": why} if why else {})},
-        "packages": list(spec.packages),
+        "powers": powers,
         "effect": spec.effect,
         "deterministic": spec.deterministic,
         "stateful": spec.stateful,
