@@ -148,9 +148,7 @@ class Toolwright(Upkeep, Errands):
                 ended = event.kind == "result"
                 yield event
             result = work.result()
-            if (
-                not ended
-            ):  # a run that had ended before: nothing happens any more, and its result is still the last word
+            if not ended:  # a run that had ended before: its result is the last word all the same
                 yield Event("result", result.run_id, result.to_json())
         finally:
             work.cancel()
