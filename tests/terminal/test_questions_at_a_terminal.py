@@ -7,7 +7,7 @@ import signal
 import pytest
 from person import Person
 
-from cli.shop import NAP, Maker, OneCall, Page, alive, at_model, family, fetcher
+from cli.shop import NAP, Maker, OneCall, Page, alive, at_model, family, fetcher, toolwright
 from outside.endpoint import Endpoint, Request, says
 from toolwright import Toolwright
 
@@ -247,6 +247,25 @@ def test_make_check_import_and_call_ask_the_same_way(home, endpoint, page):
     person.presses("down")
     marks(person, "[y] yes")
     person.presses("enter")
+    assert person.leaves() == 0
+    person = Person(home, "import", "peek.py", "--host", page.host, *at)
+    person.sees("Enter is no")
+    person.presses("ctrl-c")
+    assert person.leaves() == 130
+    rule = home / "policy.toml"
+    rule.write_text(f'[[rule]]\naction = "allow"\nhosts = ["{page.host}"]\n')
+    toolwright(home, "import", "peek.py", "--host", page.host, *at)
+    rule.unlink()
+    person = Person(home, "call", "peek", "{}", *at)
+    person.sees("peek asks for powers")
+    person.types("n\r")
+    person.sees("Why not?")
+    person.presses("enter")
+    assert person.leaves() == 4
+    person = Person(home, "call", "peek", "{}", *at)
+    person.sees("Enter is no")
+    person.types("y\r")
+    person.waits(lambda: "5" in person.screen.splitlines(), "the value")
     assert person.leaves() == 0
 
 

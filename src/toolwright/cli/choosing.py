@@ -259,7 +259,7 @@ async def read_through(text: str, title: str) -> None:
     keys.add("c-c")(_interrupt)
     keys.add("space")(lambda event: _scroll(area, _height(event) - 3))
     keys.add("b")(lambda event: _scroll(area, 3 - _height(event)))
-    foot = Window(FormattedTextControl(f"{title}   (arrows, space, b; q goes back)"), height=1, style="reverse")
+    foot = Window(FormattedTextControl(f"q goes back; arrows, space, b   {title}"), height=1, style="reverse")
     application: Application[str] = Application(
         layout=Layout(HSplit([area, foot])),
         key_bindings=keys,
