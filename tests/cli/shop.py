@@ -61,7 +61,8 @@ def paint(word: str) -> str:
 def environ(home: Path, **more: str) -> dict[str, str]:
     """An environment without anybody's keys and settings, whose data folders are below *home*."""
     kept = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("TOOLWRIGHT_")}
-    for name in ("COLUMNS", "LINES"):  # workers of pytest-xdist set one; a terminal has its own size
+    # Workers of pytest-xdist set a size; the rest is the taste of the person who runs the tests.
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PAGER", "LESS", "VISUAL", "EDITOR"):
         kept.pop(name, None)
     return kept | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "TERM": "xterm-256color"} | more
 
