@@ -1,6 +1,7 @@
 """A person's own tools at the commands of the shelf: listed, shown, called with flags; never retired, edited or pruned."""
 
 import json
+import os
 
 import shop
 from shop import as_json
@@ -22,7 +23,8 @@ def reverse_words(text: str) -> str:
 def toolwright(home, *words, code=0):
     """The command, with the module `mine` beside the home: code in a home is nobody's own."""
     (home.parent / "mine.py").write_text(MINE)
-    return shop.toolwright(home, *words, code=code, PYTHONPATH=str(home.parent))
+    path = os.pathsep.join(filter(None, [str(home.parent), os.environ.get("PYTHONPATH", "")]))
+    return shop.toolwright(home, *words, code=code, PYTHONPATH=path)
 
 
 def test_own_tools_are_listed_shown_and_called_and_stay_where_they_are(home):
