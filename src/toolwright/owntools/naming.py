@@ -110,8 +110,8 @@ def _check(origin: str | None, keep_out: Sequence[Path]) -> None:
         )
     if HANDED_OUT in Path(real).parts:
         raise UserError(
-            f"{origin} was left by a tool in a run, so a model may have written it. Read it, and if it is yours, move it "
-            f"out of {HANDED_OUT}."
+            f"{origin} was left by a tool in a run, so a model may have written it. Read it, and if it is yours, move "
+            f"it out of {HANDED_OUT}."
         )
     if real.endswith(".py") and is_tool_file(Path(real)):
         raise UserError(
