@@ -63,7 +63,11 @@ def test_every_setting_can_come_from_its_variable_and_stands_on_its_page(tmp_pat
     assert found.origins[key] == f"${name}"
     monkeypatch.delenv(name)
     plain = load(tmp_path)
-    changed = [one for one in Settings.__slots__ if one not in ("origins", "said") and getattr(found, one) != getattr(plain, one)]
+    changed = [
+        one
+        for one in Settings.__slots__
+        if one not in ("origins", "said") and getattr(found, one) != getattr(plain, one)
+    ]
     assert len(changed) == 1
     assert re.search(rf"`{re.escape(key)}`.*`{name}`", PAGE.read_text())
 
