@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from toolwright.cli.grouping import Group
 from toolwright.cli.live import print_json
 from toolwright.cli.look import out, safe
 from toolwright.cli.make import report
@@ -15,7 +16,7 @@ from toolwright.cli.naming import complete_retired, name_argument, near_misses
 from toolwright.cli.options import about, box_options, function_options, home_options, open_toolwright
 
 
-@click.group()
+@click.group(cls=Group)
 def registry() -> None:
     """Retire, restore, import, adopt, rebuild, trust."""
 
