@@ -42,7 +42,11 @@ def toolset(
             settings={**asdict(options), "visiting": True},
         )
         await asyncio.to_thread(house.runs.begin, run)
-        sink.emit(Event("run-started", run.id, {"task": prompt, "model": "", "why": "", "surface": run.surface}))
+        sink.emit(
+            Event(
+                "run-started", run.id, {"task": prompt, "model": "", "why": "", "surface": run.surface, "continues": ""}
+            )
+        )
         consent = Consent(approve, house.approvals, sink, run.id)
         bench = workbench(house, run, options, consent, sink, threading.Event())
         under_way[run.id] = (run, bench)
