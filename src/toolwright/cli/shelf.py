@@ -47,7 +47,7 @@ _LEAST = 20
 def tools(key: str, **options: Any) -> None:
     """List the tools on the shelf."""
     with open_toolwright(options, ask=False) as tw:
-        found = _retired(tw.registry.list(every=True)) if options["retired"] else tw.registry.list()
+        found = gone(tw.registry.list(every=True)) if options["retired"] else tw.registry.list()
     kept = [info for info in found if options["origin"] in (None, info.origin)]
     ordered = in_order(kept, key, reverse=options["reverse"])
     start, limit = options["offset"], options["limit"]
@@ -60,7 +60,7 @@ def tools(key: str, **options: Any) -> None:
         err().print(_why_none(options, len(found), len(ordered)), markup=False)
 
 
-def _retired(infos: Sequence[ToolInfo]) -> list[ToolInfo]:
+def gone(infos: Sequence[ToolInfo]) -> list[ToolInfo]:
     """The latest version of each name that cannot be called now."""
     shelf = [info for info in infos if info.origin != "host"]
     there = {info.name for info in shelf if info.state == "active"}
