@@ -6,7 +6,6 @@ import contextlib
 import signal
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,8 +85,3 @@ def keys_unseen() -> Iterator[None]:
     finally:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, before)
-
-
-def in_main_thread() -> bool:
-    """Whether signals can be heard here at all."""
-    return threading.current_thread() is threading.main_thread()
