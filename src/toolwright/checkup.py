@@ -69,14 +69,15 @@ def check_up(home: Path, said_by: str, settings: Settings | SettingsError, box: 
 
 def _home(home: Path, said_by: str) -> Finding:
     where = f"{home} ({said_by})"
-    there = next(one for one in (home, *home.parents) if one.exists())
+    # Not Path.exists, which raises where a folder on the way is closed to us.
+    there = next(one for one in (home, *home.parents) if os.path.exists(one))
     cure = "name another one with --home DIR or $TOOLWRIGHT_HOME"
     if not there.is_dir():
         return Finding("home", False, f"{where}: {there} is not a folder", cure)
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("home", False, f"{where}: {there} cannot be written", cure)
     free = shutil.disk_usage(there).free
-    said = f"{where}, {_size(free)} free" + ("" if home.exists() else ", is made when it is needed")
+    said = f"{where}, {_size(free)} free" + ("" if there == home else ", is made when it is needed")
     return Finding("home", free >= LEAST_FREE, said, "" if free >= LEAST_FREE else f"make room, or {cure}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolwright.errors import NotFoundError, SettingsError
+from toolwright.models.address import checked_url
 from toolwright.settings import (
     CONFIG_FILE,
     KEYS,
@@ -22,6 +22,7 @@ from toolwright.settings import (
     read_policy,
     read_setting,
     variable_of,
+    without_passwords,
 )
 from toolwright.store.files import TEMP, locked, make_folder, sync_folder, write_new, writing
 
@@ -37,7 +38,6 @@ LEFT_OPEN: Mapping[str, str] = {
 }
 """What holds where the default is no value, in words."""
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _LOCK = "config.lock"
 
 
@@ -77,14 +77,17 @@ def check_key(key: str, also: Sequence[str] | Mapping[str, Any] = ()) -> None:
 def set_value(home: Path, key: str, text: str | Sequence[str]) -> Any:
     """Write *text* as the setting *key* into the home's `config.toml`; comments and order stay. What was read of it.
 
-    A sequence is a list. A relative path of a policy is made whole, and its file must be one that can be read.
-    NotFoundError for no such key, SettingsError for a value that cannot be, and for a file that cannot be read.
+    A sequence is a list. A relative path of a policy is made whole, and its file must be one that can be read; a base
+    URL must be an address without a password. NotFoundError for no such key, UserError for a value that cannot be, and
+    SettingsError for a file that cannot be read.
     """
     check_key(key)
     read = read_setting(key, _listed(text))
     if key == "policy":
         read = str(Path(read).expanduser().absolute())
         read_policy(Path(read))
+    elif key.rpartition(".")[2] == "base_url":
+        checked_url(read)
     with _changed(home) as kept:
         kept[0] = _put(kept[0], key, _written(read))
     return read
@@ -116,7 +119,7 @@ def overridden_by(key: str) -> str:
 def harmless(one: Any) -> Any:
     """*one* with the user name and password of any address in it left out."""
     if isinstance(one, str):
-        return _USERINFO.sub("***@", one)
+        return without_passwords(one)
     return [harmless(part) for part in one] if isinstance(one, (list, tuple)) else one
 
 

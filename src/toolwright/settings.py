@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -294,4 +295,9 @@ def read_setting(key: str, value: Any, origin: str = "given") -> Any:
     try:
         return KEYS[key](value) if key in KEYS else _reference(value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise SettingsError(f"setting {key} = {value!r} ({origin}): {error}.") from None
+        raise SettingsError(f"setting {key} = {without_passwords(repr(value))} ({origin}): {error}.") from None
+
+
+def without_passwords(text: str) -> str:
+    """*text* with `***` for the user name and password of each address in it."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)

@@ -61,6 +61,10 @@ def test_a_home_that_cannot_be_is_a_problem(home):
     found = as_json(toolwright(home, "doctor", "--json", "--home", str(closed / "home")))
     assert found["problems"] == ["home"]
     assert "cannot be written" in named(found, "home")["detail"]
+    closed.chmod(0)
+    found = as_json(toolwright(home, "doctor", "--json", "--home", str(closed / "home"), code=2))
+    assert found["problems"] == ["home", "settings"]
+    closed.chmod(0o700)
 
 
 def test_nothing_is_made_by_looking(home):
