@@ -2,25 +2,38 @@
 
 import os
 import re
+import shutil
 import signal
 
 import pytest
 
-from outside.endpoint import calls
-from owntools.own_stage import last_result, wait_for
+from outside.endpoint import calls, says
+from owntools.own_stage import SHOP, Stage, last_result, wait_for
 
 OWN = ["--tools", "shop:pay_slowly"]
 
 
-@pytest.fixture
-def cut_off(stage):
-    """The id of a run that was killed while `pay_slowly` was under way."""
+@pytest.fixture(scope="module")
+def cut_off_home(tmp_path_factory):
+    """A folder with the home of a run that was killed while `pay_slowly` was under way."""
+    folder = tmp_path_factory.mktemp("cut_off")
+    (folder / "shop.py").write_text(SHOP)
+    stage, log = Stage(folder), folder / "log"
     stage.speaks(calls(("pay_slowly", {"customer": "A-1"})), last_result)
-    log = stage.folder / "log"
-    process = stage.begun("run", "Pay.", *OWN, *stage.flags, flags=[], OPENAI_API_KEY="none", SHOP_LOG=str(log))
-    wait_for(log.exists)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    with stage.endpoint:
+        process = stage.begun("run", "Pay.", *OWN, *stage.flags, flags=[], OPENAI_API_KEY="none", SHOP_LOG=str(log))
+        wait_for(log.exists)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    return folder
+
+
+@pytest.fixture
+def cut_off(stage, cut_off_home):
+    """The id of that run, in a home of this test's own."""
+    stage.speaks(calls(("pay_slowly", {"customer": "A-1"})), last_result)
+    shutil.copytree(cut_off_home / "home", stage.home, dirs_exist_ok=True)
+    shutil.copy(cut_off_home / "log", stage.folder / "log")
     (stage.folder / "log.go").touch()
     with stage.open() as tw:
         return tw.runs()[0].id
@@ -78,10 +91,8 @@ def test_ctrl_c_stops_waiting_for_a_function_that_goes_on_and_on(stage):
 
 
 def test_a_finished_call_is_never_made_again_on_resume(stage):
-    from owntools.own_stage import says
-
     stage.speaks(
-        calls(("pay", {"customer": "A-1", "amount": 1})), lambda request: (500, {"error": {"message": "down"}})
+        calls(("pay", {"customer": "A-1", "amount": 1})), lambda request: (401, {"error": {"message": "who is this"}})
     )
     with stage.open(tools=["shop:pay"]) as tw:
         broken = tw.run("Pay.")
