@@ -88,6 +88,31 @@ def test_the_tools_of_earlier_turns_stay_in_the_array_at_their_place(talk):
     assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(arrays))
 
 
+@pytest.mark.long
+def test_eight_tools_of_the_shelf_stand_in_a_conversations_array_beside_those_that_it_made(talk, tmp_path):
+    def stock(tw, *numbers):
+        for number in numbers:
+            name = f"weigh_{'abcdefghij'[number]}"
+            (tmp_path / f"{name}.py").write_text(
+                f'def {name}(sack: int) -> int:\n    """Weigh sacks of grain number {number}."""\n    return sack + {number}\n'
+            )
+            made = tw.import_file(tmp_path / f"{name}.py", example=f"{name}(1) == {1 + number}")
+            assert made.version is not None, made.reason
+
+    look = [calls(("search_tools", {"query": "weigh sacks of grain"})), says("Seen.")]
+    one = talk(Speaker(make=with_tools("lines"), weigh=look))
+    with one.open() as tw:
+        stock(tw, *range(7))
+        first = tw.run("Make lines, then weigh sacks of grain.")
+        stock(tw, 7, 8, 9)
+        second = tw.run("Weigh sacks of grain.", history=first)
+        tw.run("Weigh sacks of grain.", history=second)
+    before, after, later = (set(one.asked[at].tools) for at in (1, -3, -1))
+    assert len(before) == 3 + 7 + 1
+    assert before < after == later
+    assert len(after) == 3 + 8 + 1
+
+
 def test_a_persons_own_tools_keep_their_place_too_as_long_as_they_are_there(talk):
     def weather(city: str) -> str:
         """Say what the weather is."""
