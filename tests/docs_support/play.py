@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def _run(here: World, block: Block, command: Command, typed: str) -> Played:
             printed, code = terminal.play(steps(typed))
         complaint = printed if "Traceback" in printed else ""
     else:
-        done = here.run(*words)
+        done = _alone(here, command.text) or here.run(*words)
         printed, code, complaint = done.stdout, done.returncode, done.stderr
     return Played(
         block,
@@ -131,6 +132,14 @@ def _run(here: World, block: Block, command: Command, typed: str) -> Played:
         command.shown,
         block.compared,
     )
+
+
+def _alone(here: World, text: str) -> subprocess.CompletedProcess[str] | None:
+    """Run *text* without a shell, if it is our command, its words and perhaps `2>&1`, and nothing that a shell reads."""
+    bare = text.removesuffix("2>&1").rstrip()
+    if not bare.startswith("toolwright ") or set(bare) & set("|&;<>$#`~*?\\\n"):
+        return None
+    return here.toolwright(*shlex.split(bare)[1:], mixed=bare != text.rstrip())
 
 
 class _Python:
