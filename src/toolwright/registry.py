@@ -211,16 +211,19 @@ class Registry:
             raise NotFoundError(f"No tool is named {name!r}.")
         return self._infos(entries)
 
-    def search(self, query: str, limit: int = 8) -> Matches:
-        """At most *limit* tools that fit *query*, best first; empty if none does. Never raises for a query."""
+    def search(self, query: str, limit: int = 8, *, own: bool = True) -> Matches:
+        """At most *limit* tools that fit *query*, best first; empty if none does. Never raises for a query.
+
+        Without *own* only those of the shelf are looked at.
+        """
         found = self._store.find(self._namespace, query, limit)
         infos = self._infos([entry for entry, _ in found])
         matches = [Match(info, score) for info, (_, score) in zip(infos, found, strict=True)]
-        if not self.own:
+        if not (own and self.own):
             return matches
         fitting = self.own.find(query, limit)
-        own = self._own_infos([tool for tool, _ in fitting])
-        return merged([Match(info, score) for info, (_, score) in zip(own, fitting, strict=True)], matches, limit)
+        mine = self._own_infos([tool for tool, _ in fitting])
+        return merged([Match(info, score) for info, (_, score) in zip(mine, fitting, strict=True)], matches, limit)
 
     def near(self, spec: ToolSpec, limit: int = 3) -> Matches:
         """Tools that look like what *spec* asks for, most alike first, with a likeness from 0.7 to 1."""

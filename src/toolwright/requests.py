@@ -58,12 +58,12 @@ class Requests:
             return "No tool on the shelf fits. If you need one, use request_new_tool.", []
         return "\n".join(as_json(described(one)) for one in found), found
 
-    async def matching(self, query: str) -> list[Usable]:
-        """At most 8 tools that fit *query*, best first; a tool that cannot be read is left out."""
-        return await in_thread(self.cancel, self._matching, query)
+    async def matching(self, query: str, *, own: bool = True) -> list[Usable]:
+        """At most 8 tools that fit *query*, best first; one that cannot be read is left out. *own*: those, too."""
+        return await in_thread(self.cancel, self._matching, query, own)
 
-    def _matching(self, query: str) -> list[Usable]:
-        versions = (self._version(match.info.name) for match in self.registry.search(query, limit=8))
+    def _matching(self, query: str, own: bool) -> list[Usable]:
+        versions = (self._version(match.info.name) for match in self.registry.search(query, limit=8, own=own))
         return [one for one in versions if one is not None]
 
     async def version(self, name: str, number: int) -> Usable | None:
@@ -78,7 +78,7 @@ class Requests:
 
     async def own(self, task: str) -> list[Usable]:
         """The person's own tools; of more than 24 those that fit *task* best."""
-        return await in_thread(self.cancel, self._own, task)
+        return await in_thread(self.cancel, self._own, task) if self.registry.own else []
 
     def _own(self, task: str) -> list[Usable]:
         own = self.registry.own

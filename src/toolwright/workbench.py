@@ -77,7 +77,8 @@ class Workbench:
         else:
             own = await self.requests.own(task)
             self.notes.begin_with_own(self.requests.own_names())
-            found = [*own, *(one for one in await self.requests.matching(task) if one not in own)]
+            shelf = await self.requests.matching(task, own=False)
+            found = [*own, *(one for one in shelf if one not in own)]
             if self.surface == "native":
                 self._show(found)
             await self._record(place, _listing(found))

@@ -338,3 +338,17 @@ def test_an_own_tool_brought_in_the_middle_of_a_conversation_stands_before_the_s
     stage.speaks(calls(("make_label", {"customer": "A", "count": 1})), last_result)
     with stage.open(tools=[make_label]) as tw:
         assert tw.run("And then?", history=first).output == 'It gave "my own label"'
+
+
+def test_own_tools_take_no_place_of_the_eight_of_the_shelf(stage):
+    source = 'def parcel_{0}(text: str) -> str:\n    """Send parcel number {0} to a customer."""\n    return text\n'
+    with stage.open() as tw:
+        for number in range(9):
+            (stage.folder / f"parcel_{number}.py").write_text(source.format(number))
+            made = tw.import_file(stage.folder / f"parcel_{number}.py", example=f"parcel_{number}('a') == 'a'")
+            assert made.version, made
+    own = [_numbered(number, "Send a parcel to a customer.") for number in range(5)]
+    stage.run("Send a parcel to a customer.", tools=own)
+    offered = stage.asked[0].tools[3:]
+    assert offered[:5] == [f"own_{number:02d}" for number in range(5)]
+    assert len([name for name in offered if name.startswith("parcel_")]) == 8

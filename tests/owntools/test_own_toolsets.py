@@ -9,7 +9,7 @@ import pytest
 from pydantic_ai import ModelRetry, RunContext, Tool
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset, WrapperToolset
 
-from outside.endpoint import calls
+from outside.endpoint import calls, says
 from owntools.own_stage import last_result
 from toolwright.errors import UserError
 
@@ -140,3 +140,14 @@ def test_a_toolset_that_cannot_be_entered_is_named_and_nothing_began(stage):
         with pytest.raises(UserError, match=r"toolset broken.*the pipe is cold"):
             tw.run("Go.")
         assert tw.runs() == []
+
+
+def test_its_tools_are_listed_anew_when_a_run_begins(stage):
+    toolset = FunctionToolset([plus_days])
+    stage.speaks(says("done"))
+    with stage.open(toolsets=[toolset]) as tw:
+        tw.run("Go.")
+        toolset.add_function(who)
+        tw.run("Go on.")
+        assert [one.tools[3:] for one in stage.asked] == [["plus_days"], ["plus_days", "who"]]
+        assert tw.call("who").ok

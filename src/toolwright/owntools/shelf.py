@@ -107,8 +107,13 @@ class OwnTools:
             on_loop(self.opened(), self._house.loop(), None)
 
     async def opened(self) -> None:
-        """`open`, awaited on the house's own loop: what is cancelled here leaves no server behind."""
+        """`open`, awaited on the house's own loop when a run begins: what was open already is listed again.
+
+        What is cancelled here leaves no server behind.
+        """
         async with self._opening:
+            for brought in self._open:
+                await self._listed_again(brought)
             while self._closed:
                 one = self._closed[0]
                 if isinstance(one, Later):
@@ -121,6 +126,19 @@ class OwnTools:
                 self._closed.pop(0)
                 for text in left_out:
                     self._warn(text)
+
+    async def _listed_again(self, brought: Brought) -> None:
+        try:
+            found = {tool.name: tool for tool in await brought.listed()}
+        except Exception as error:  # noqa: BLE001 -- a person's toolset may raise anything
+            self._warn(f"{brought.label} could not be asked for its tools again: {type(error).__name__}: {error}")
+            return
+        with self._lock:
+            others = {name: tool for name, tool in self._tools.items() if tool.source != brought.label}
+            for name in found.keys() & others.keys():
+                self._warn(f"{brought.label} now has a tool {name!r} too; {others[name].source} keeps the name.")
+            self._tools = {**others, **{name: tool for name, tool in found.items() if name not in others}}
+            self._index = None
 
     async def _begun(self, brought: Brought) -> None:
         """All tools of *brought* stand here, or none."""

@@ -48,6 +48,8 @@ class Brought:
     """Sentences about tools of it that cannot be offered."""
     _task: asyncio.Task[None] | None = None
     _stop: asyncio.Event | None = None
+    _toolset: Any = None
+    _context: Any = None
 
     async def begin(self) -> list[OwnTool]:
         """Enter it and list its tools, on the house's loop. UserError names it and says what it printed.
@@ -57,7 +59,6 @@ class Brought:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[list[OwnTool]] = loop.create_future()
         self._stop = asyncio.Event()
-        self.left_out.clear()
         # One task enters and leaves it: what it opened (a server's streams) may only be closed where it was opened.
         self._task = loop.create_task(self._hold(ready, self._stop), name=f"{HELD}{self.label}")
         try:
@@ -72,12 +73,11 @@ class Brought:
 
     async def _hold(self, ready: asyncio.Future[list[OwnTool]], stop: asyncio.Event) -> None:
         try:
-            context = _context()
-            async with await self.opener().for_run(context) as toolset:
-                listed = await toolset.get_tools(context)
-                found = [self._tool(toolset, name, one, context) for name, one in listed.items()]
+            self._context = _context()
+            async with await self.opener().for_run(self._context) as self._toolset:
+                found = await self.listed()
                 if not ready.done():
-                    ready.set_result([one for one in found if one is not None])
+                    ready.set_result(found)
                 await stop.wait()
         except asyncio.CancelledError:
             ready.cancel()
@@ -87,6 +87,13 @@ class Brought:
                 ready.set_exception(self._as_user_error(error))
         finally:
             self.opener.close()
+
+    async def listed(self) -> list[OwnTool]:
+        """Its tools as they are now, while it is open; awaited on the house's loop."""
+        self.left_out.clear()
+        listed = await self._toolset.get_tools(self._context)
+        found = [self._tool(name, one) for name, one in listed.items()]
+        return [one for one in found if one is not None]
 
     async def end(self, *, entered: bool = True) -> None:
         """Leave it, and wait until it is left; its processes are gone then. What is not *entered* yet is cut off."""
@@ -100,7 +107,7 @@ class Brought:
             task.cancel()
             await asyncio.wait([task], timeout=_CLOSING_S)
 
-    def _tool(self, toolset: Any, own_name: str, found: Any, context: Any) -> OwnTool | None:
+    def _tool(self, own_name: str, found: Any) -> OwnTool | None:
         definition = found.tool_def
         name = f"{self.prefix}{own_name}"
         if definition.kind == "external":
@@ -113,7 +120,7 @@ class Brought:
             name=name,
             description=" ".join((definition.description or name.replace("_", " ")).split()),
             input_schema=dict(definition.parameters_json_schema),
-            invoke=_Invocation(toolset, own_name, found, context, asyncio.get_running_loop()),
+            invoke=_Invocation(self._toolset, own_name, found, self._context, asyncio.get_running_loop()),
             effect=_effect(definition.metadata),
             source=self.label,
             namespace=self.namespace,
