@@ -68,7 +68,7 @@ def check_key(key: str, also: Sequence[str] | Mapping[str, Any] = ()) -> None:
     """NotFoundError with names like it, unless *key* is a setting, or one of *also*."""
     if key in KEYS or key in also or names_a_tool(key):
         return
-    names = [*KEYS, *also]
+    names = list(dict.fromkeys([*KEYS, *also]))
     like = difflib.get_close_matches(key, names, 3, 0.75) or [name for name in names if name.rpartition(".")[2] == key]
     hint = f"Did you mean {' or '.join(like)}?" if like else "`toolwright config list` shows all."
     raise NotFoundError(f"There is no setting {key!r}. {hint}")
