@@ -68,6 +68,7 @@ def printed(tmp_path_factory):
         (here.folder / "add.py").write_text(ADD)
         (here.folder / "wrong.py").write_text(WRONG)
         (here.folder / "double.py").write_text(DOUBLE)
+        (here.folder / "own.py").write_text(ADD.replace("add", "plus"))
         (here.folder / "old").mkdir()
         (here.folder / "old" / "manifest.json").write_text(json.dumps(MANIFEST))
         (here.folder / "old" / "plus.py").write_text(ADD.replace("add", "plus"))
@@ -80,6 +81,9 @@ def printed(tmp_path_factory):
         do("chat", "chat", said="How many vowels are there?\n")
         do("tools", "tools")
         do("show", "show", "count_vowels")
+        do("show own", "show", "plus", "--tools", "own:plus")
+        do("tools own", "tools", "--tools", "own:plus")
+        do("call own", "call", "plus", '{"a": 1, "b": 2}', "--tools", "own:plus")
         do("search", "search", "vowels", "of", "a", "text")
         do("call", "call", "count_vowels", '{"text": "aye"}')
         do("call bad", "call", "count_vowels", '{"text": 1}', exit_code=2)
@@ -136,6 +140,9 @@ EXPECTED = {
     "chat": "result",
     "tools": "tools",
     "show": "tool",
+    "show own": "tool",
+    "tools own": "tools",
+    "call own": "outcome",
     "search": "tools",
     "call": "outcome",
     "call bad": "outcome",
