@@ -13,6 +13,7 @@ from outside.endpoint import calls, says
 from toolwright.errors import NotFoundError, UserError
 from toolwright.largevalues import MAX_SHOWN
 from toolwright.paging import page
+from toolwright.store.home import Home
 
 COUNT, WIDTH = 5000, 98
 """With quotes, commas and blanks some 510 kB of JSON."""
@@ -130,6 +131,14 @@ def test_whatever_is_asked_of_a_handle_is_answered_in_words(talk):
     assert "needs the handle" in results[2]
 
 
+def test_a_value_comes_back_with_its_keys_in_the_order_in_which_they_were_told(tmp_path):
+    home = Home.open(tmp_path / "home")
+    handle = home.values.put("r", {"b": 1, "a": {"d": 2, "c": 3}})
+    assert json.dumps(home.values.get("r", handle)) == '{"b": 1, "a": {"d": 2, "c": 3}}'
+    assert home.values.put("r", {"a": {"c": 3, "d": 2}, "b": 1}) == handle
+    home.close()
+
+
 def read(value, **asked):
     def fetch(name):
         if name != "h":
@@ -170,7 +179,10 @@ JSON = st.recursive(
 
 
 @given(
-    JSON, st.integers(-2, 10**6) | st.text(max_size=3), st.integers(-2, 10**9), st.text(max_size=20) | st.lists(JSON)
+    JSON | st.lists(st.integers(100, 5000).map("\x01é".__mul__), min_size=2),
+    st.integers(-2, 50) | st.text(max_size=3),
+    st.integers(-2, 10**9),
+    st.none() | st.text(max_size=20) | st.lists(JSON, max_size=3),
 )
 def test_no_page_is_longer_than_its_bound_and_none_fails(value, offset, length, path):
     assert len(read(value, offset=offset, length=length, path=path).encode(errors="replace")) <= MAX_SHOWN
