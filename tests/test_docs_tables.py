@@ -120,7 +120,7 @@ def test_every_command_takes_json_but_those_that_the_page_names():
     assert {name for name, options in OPTIONS.items() if "--json" not in options} == {"scripted", "completion"}
 
 
-@pytest.mark.parametrize("name", ["run", "make"])
+@pytest.mark.parametrize("name", ["run", "chat", "make"])
 def test_a_command_that_drives_a_model_takes_the_promised_options(name):
     promised = {"--model", "--base-url", "--surface", "--max-new-tools", "--yes", "--policy", "--home", "--json"}
     assert OPTIONS[name] >= promised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from person import Person
 from shop import as_json, at_model, toolwright
 from wishes import Wishes
@@ -45,6 +46,7 @@ def test_a_tool_is_made_question_by_question(home):
         assert not endpoint.of("orchestrator")
 
 
+@pytest.mark.long
 def test_what_the_flags_say_is_not_asked_for(home):
     with Endpoint(Wishes()) as endpoint:
         at = ["--home", str(home), *at_model(endpoint.url)]
@@ -74,6 +76,7 @@ def test_ctrl_c_and_the_end_of_input_leave_nothing(home):
     assert as_json(toolwright(home, "tools", "--json", "--home", str(home)))["tools"] == []
 
 
+@pytest.mark.long
 def test_a_terminal_that_cannot_move_its_cursor_is_asked_in_plain_lines(home):
     with Endpoint(Wishes()) as endpoint:
         at = ["--home", str(home), *at_model(endpoint.url)]

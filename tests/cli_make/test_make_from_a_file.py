@@ -72,6 +72,7 @@ def test_a_file_makes_a_tool_with_all_that_it_says(home, tmp_path):
         assert [one.text for one in tw.registry.get("double_number").spec.examples] == ["double_number(3) == 6"]
 
 
+@pytest.mark.long
 def test_json_comes_from_standard_input_too(home):
     with Endpoint(Wishes()) as endpoint:
         words = ["make", "--spec", "-", "--json", "--home", str(home), *at_model(endpoint.url)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 
 import pytest
 from person import Person
@@ -163,6 +164,7 @@ def test_a_person_changes_an_answer_before_it_is_made(home):
         assert window.leaves() == 0
 
 
+@pytest.mark.long
 def test_a_no_makes_nothing(home):
     with Endpoint(Wishes()) as endpoint:
         window = Person(
@@ -174,3 +176,20 @@ def test_a_no_makes_nothing(home):
         assert window.leaves() == 4
         assert not endpoint.of("generator")
     assert as_json(toolwright(home, "tools", "--json", "--home", str(home)))["tools"] == []
+
+
+def test_ctrl_c_while_the_model_thinks_ends_it_at_once(home):
+    asked, leave = threading.Event(), threading.Event()
+
+    def slow(request):
+        asked.set()
+        leave.wait(60)
+        return Wishes()(request)
+
+    with Endpoint(slow) as endpoint:
+        window = Person(home, "make", "double a number", "--home", str(home), *at_model(endpoint.url))
+        window.waits(asked.is_set, "the question to the model")
+        window.presses("ctrl-c")
+        assert window.leaves() == 130
+        leave.set()
+    assert "stopped." in window.whole
