@@ -168,8 +168,10 @@ def test_a_call_that_is_stopped_leaves_the_server_fit_for_the_next(stage):
     import threading
 
     stage.speaks(calls(("doze", {})), last_result)
-    with stage.open(mcp=[mcp_command()], given={"run_wall_s": 2}) as tw:
+    with stage.open(mcp=[mcp_command()], given={"run_wall_s": 4}) as tw:
+        tw.registry.names()
         assert tw.run("Doze.").status == "incomplete"
+        assert [one["name"] for one in stage.heard.of("tool-called")] == ["doze"]
         assert tw.call("stock_level", {"item": "lamp"}).value == 7
         assert threading.active_count() < 40
 
