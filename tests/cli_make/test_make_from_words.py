@@ -193,3 +193,17 @@ def test_ctrl_c_while_the_model_thinks_ends_it_at_once(home):
         assert window.leaves() == 130
         leave.set()
     assert "stopped." in window.whole
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_ctrl_c_at_the_question_makes_nothing(home, term):
+    with Endpoint(Wishes()) as endpoint:
+        at = ["--home", str(home), *at_model(endpoint.url)]
+        window = Person(home, "make", "double a number", *at, columns=100, rows=40, TERM=term)
+        before = window.settings
+        window.sees("[n] no")
+        window.presses("ctrl-c")
+        assert window.leaves() == 130
+        assert window.settings_at_the_end == before
+        assert not endpoint.of("generator")
