@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolwright.errors import FaultError, SettingsError, UserError
+from toolwright.models.address import checked_url
 from toolwright.models.choose import choose
 from toolwright.models.table import PROVIDERS
 from toolwright.models.values import ModelSettings
@@ -112,9 +113,26 @@ def _model(settings: Settings | SettingsError) -> Finding:
         choice = choose(ModelSettings(own.model, own.base_url, local_servers=settings.local_servers))
     except UserError as error:
         first, _, ways = str(error).partition(" Ways to go on:\n")
-        cure = "\n".join(line.strip() for line in ways.splitlines()) or "see `toolwright config get model`"
+        cure = "\n".join(line.strip() for line in ways.splitlines()) or _mend(settings)
         return Finding("model", False, first, cure, needed=False)
     return Finding("model", True, f"{choice}  ({choice.why})", needed=False)
+
+
+def _mend(settings: Settings) -> str:
+    """The setting that keeps a model from being taken, and where it is changed."""
+    own = settings.orchestrator
+    key = "base_url" if own.base_url and not (own.model and _is_address(own.base_url)) else "model"
+    origin = settings.origins.get(key, "")
+    if origin.startswith("$"):
+        return f"mend {origin}, or take it out of the environment"
+    return f"toolwright config set {key} VALUE, or toolwright config unset {key}"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return bool(checked_url(url))
+    except UserError:
+        return False
 
 
 def _python() -> Finding:

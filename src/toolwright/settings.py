@@ -300,4 +300,5 @@ def read_setting(key: str, value: Any, origin: str = "given") -> Any:
 
 def without_passwords(text: str) -> str:
     """*text* with `***` for the user name and password of each address in it."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+    # Up to the last @ before the path: a password may hold one that nobody encoded, or a # or ?.
+    return re.sub(r"(?<=://)[^/\s]+@", "***@", text)

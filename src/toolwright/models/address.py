@@ -32,9 +32,10 @@ def is_at_home(url: str) -> bool:
 
 def checked_url(url: str) -> str:
     """*url* without a slash at its end; UserError when it is not an http(s) address, or holds a password."""
+    # Looked for first and in any spelling, since the next error repeats the address.
+    if "@" in url.partition("://")[2].partition("/")[0] or "@" in url.partition("/")[0]:
+        raise UserError("The base URL holds a user name or a password; keys belong into the environment.")
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"base URL {url!r} is not an address; write for example 'http://127.0.0.1:8000/v1'.")
-    if parts.username or parts.password:
-        raise UserError("The base URL holds a user name or a password; keys belong into the environment.")
     return url.strip().rstrip("/")
