@@ -121,6 +121,13 @@ def test_a_server_that_cannot_be_had_is_named_with_what_it_printed(stage, given,
     assert not stage.asked
 
 
+def test_a_password_in_an_address_is_not_repeated(stage):
+    with stage.open(mcp=["http://me:s3cr@t@127.0.0.1:9/mcp"]) as tw, pytest.raises(UserError) as raised:
+        tw.registry.names()
+    assert "http://***@127.0.0.1:9/mcp" in str(raised.value)
+    assert "s3cr" not in str(raised.value)
+
+
 def test_a_server_that_never_answers_is_given_up_in_time_and_ended(stage, pids, monkeypatch):
     monkeypatch.setattr("toolwright.owntools.toolsets.OPENING_S", 2.0)
     with stage.open(mcp=[mcp_command("silent")]) as tw, pytest.raises(UserError, match="2 s"):

@@ -73,10 +73,21 @@ async def _both(tw):
 
 
 def test_several_toolsets_and_prefixes(stage):
+    stage.speaks(says("done"))
     combined = CombinedToolset([FunctionToolset([plus_days]), FunctionToolset([who])])
     with stage.open(toolsets=[combined, FunctionToolset([who]).prefixed("second")]) as tw:
-        assert tw.registry.names() == ["plus_days", "second_who", "who"]
-        assert tw.call("second_who").ok
+        for _ in range(2):
+            assert tw.registry.names() == ["plus_days", "second_who", "who"]
+            assert tw.call("second_who").ok
+            tw.run("Go.")  # lists them again
+
+
+def test_two_toolsets_of_one_kind_do_not_take_each_others_tools(stage):
+    stage.speaks(says("done"))
+    with stage.open(toolsets=[FunctionToolset([plus_days]), FunctionToolset([who])]) as tw:
+        tw.run("Go.")
+        tw.run("Go.")
+        assert [one.tools[3:] for one in stage.asked] == [["plus_days", "who"]] * 2
 
 
 def test_two_of_one_name_are_an_error_each_time_somebody_looks_and_none_of_the_second_stands_there(stage):

@@ -15,6 +15,8 @@ from toolwright.models.table import PROVIDERS
 from toolwright.owntools.toolsets import OPENING_S, Brought
 
 _PREFIXED = re.compile(r"(?P<prefix>[a-z][a-z0-9_]*)=(?P<rest>.+)\Z", re.DOTALL)
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
+"""Up to the last @ before the path: a password may hold one that nobody encoded."""
 _EXTRA = "MCP servers need Pydantic AI's client: pip install 'toolwright[mcp]'"
 
 
@@ -24,7 +26,7 @@ def mcp_server(text: str, namespace: str = "local") -> Brought:
     prefix, rest = (f"{prefixed['prefix']}_", prefixed["rest"]) if prefixed else ("", text.strip())
     _check_extra()
     opener = _OverHttp(rest) if rest.startswith(("http://", "https://")) else _OverStdio(_words(rest))
-    return Brought(f"MCP server {rest}", opener, prefix, namespace)
+    return Brought(f"MCP server {_PASSWORD.sub('***@', rest)}", opener, prefix, namespace)
 
 
 def _check_extra() -> None:

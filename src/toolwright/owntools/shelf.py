@@ -134,10 +134,15 @@ class OwnTools:
             self._warn(f"{brought.label} could not be asked for its tools again: {type(error).__name__}: {error}")
             return
         with self._lock:
-            others = {name: tool for name, tool in self._tools.items() if tool.source != brought.label}
+            others = {name: tool for name, tool in self._tools.items() if name not in brought.names}
             for name in found.keys() & others.keys():
                 self._warn(f"{brought.label} now has a tool {name!r} too; {others[name].source} keeps the name.")
-            self._tools = {**others, **{name: tool for name, tool in found.items() if name not in others}}
+            mine = {name: tool for name, tool in found.items() if name not in others}
+            if mine.keys() == brought.names:
+                self._tools.update(mine)  # each keeps its place
+            else:
+                self._tools = {**others, **mine}
+                brought.names = {*mine}
             self._index = None
 
     async def _begun(self, brought: Brought) -> None:
@@ -147,6 +152,7 @@ class OwnTools:
             with self._lock:
                 for tool in found:
                     self._check(tool)
+                brought.names = {tool.name for tool in found}
                 self._tools.update((tool.name, tool) for tool in found)
                 self._index = None
         except UserError:

@@ -46,6 +46,8 @@ class Brought:
     namespace: str = "local"
     left_out: list[str] = field(default_factory=list)
     """Sentences about tools of it that cannot be offered."""
+    names: set[str] = field(default_factory=set)
+    """Of its tools that stand among the own ones."""
     _task: asyncio.Task[None] | None = None
     _stop: asyncio.Event | None = None
     _toolset: Any = None
