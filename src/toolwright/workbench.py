@@ -97,6 +97,7 @@ class Workbench:
         recorded = await self._recorded(place)
         if recorded is not None:
             return str(recorded["text"])
+        name, arguments = _whole(name), _whole(arguments)
         started = place.below("started")
         again = await asyncio.to_thread(self.journal.get, "tool", started) is not None
         if not again:
@@ -133,7 +134,7 @@ class Workbench:
         if not isinstance(name, str) or not name:
             return 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.', None
         if "arguments" in arguments:
-            inner = read_arguments(arguments["arguments"])
+            inner = _whole(read_arguments(arguments["arguments"]))
         else:
             inner = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
         return await self._answer(name, inner, place, again)
@@ -197,6 +198,17 @@ def read_arguments(given: Any) -> Arguments:
         except (ValueError, RecursionError):
             break
     return Unreadable(given if isinstance(given, str) else as_json(given))
+
+
+def _whole(given: Any) -> Any:
+    """*given* with U+FFFD for halves of characters, which no answer and no journal can carry (`"\\ud800"` in JSON)."""
+    if isinstance(given, str):
+        return given.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(given, Unreadable):
+        return Unreadable(_whole(given.text))
+    if isinstance(given, Mapping):
+        return {_whole(key): _whole(one) for key, one in given.items()}
+    return [_whole(one) for one in given] if isinstance(given, list) else given
 
 
 def _unreadable(name: str, arguments: Unreadable) -> str:

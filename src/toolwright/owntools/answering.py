@@ -41,10 +41,10 @@ def _run(tool: OwnTool, call: Call, cancel: threading.Event | None, approved: bo
         detail = f"{tool.name} wants to be asked about: {tool.source} says so. A person has to say yes first."
         return Outcome(Status.NEEDS_APPROVAL, detail=detail, reason="powers")
     except NoJsonError as error:
-        return Outcome(Status.BAD_VALUE, detail=f"{tool.name} returned {error}"[:_LONGEST_DETAIL], reason="value")
+        return Outcome(Status.BAD_VALUE, detail=_words(f"{tool.name} returned {error}"), reason="value")
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- it is the person's code, and may raise anything
-        detail = f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_DETAIL]
-        return Outcome(Status.RAISED, detail=f"{detail}{_where(error)}", reason="raised")
+        detail = _words(f"{type(error).__name__}: {error}".rstrip(": "))
+        return Outcome(Status.RAISED, detail=f"{detail}{_words(_where(error))}", reason="raised")
     if tool.output_schema and (wrong := schema.fits(value, tool.output_schema)):
         return Outcome(
             Status.BAD_VALUE, detail=f"{tool.name} returned what it does not promise: {wrong}", reason="value"
@@ -52,6 +52,11 @@ def _run(tool: OwnTool, call: Call, cancel: threading.Event | None, approved: bo
     if not tool.output_schema and (wrong := schema.fits(value, {})):
         return Outcome(Status.BAD_VALUE, detail=f"{tool.name}: {wrong}", reason="value")
     return Outcome(Status.OK, value)
+
+
+def _words(text: str) -> str:
+    # File names of another encoding are halves of characters in Python, and no record can carry those.
+    return text.encode("utf-8", "backslashreplace").decode()[:_LONGEST_DETAIL]
 
 
 def _where(error: BaseException) -> str:
