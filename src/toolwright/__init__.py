@@ -6,40 +6,73 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
-    from toolwright.call import Outcome, Status
+    from toolwright.call import FileRef, Outcome, Status
     from toolwright.checkup import Checkup
     from toolwright.configfile import SettingValue
-    from toolwright.errors import ToolwrightError
+    from toolwright.errors import (
+        EditedError,
+        EvidenceError,
+        FaultError,
+        ModelError,
+        NotFoundError,
+        RefusedError,
+        RetiredError,
+        SandboxError,
+        SettingsError,
+        SpecError,
+        ToolwrightError,
+        UserError,
+    )
     from toolwright.folders import ImportReport
     from toolwright.forge import Forged
     from toolwright.listing import ToolInfo
+    from toolwright.models.values import ModelChoice
     from toolwright.policy import ApprovalAnswer, ApprovalRequest
     from toolwright.pruning import Proposal
     from toolwright.runs import RunResult
+    from toolwright.settings import Settings
+    from toolwright.steps import Steps
     from toolwright.tool import ToolSpec, ToolVersion, Verdict
-    from toolwright.trace import Event, Run
+    from toolwright.trace import Cost, Event, Run, Sink
 
 __version__ = "0.1.0"
 
 _ADDRESSES = {
     "Toolwright": "app",
+    "ApprovalAnswer": "policy",
+    "ApprovalRequest": "policy",
     "Checkup": "checkup",
+    "Cost": "trace",
+    "Event": "trace",
+    "FileRef": "call",
     "Forged": "forge",
     "ImportReport": "folders",
+    "ModelChoice": "models.values",
     "Outcome": "call",
     "Proposal": "pruning",
     "Run": "trace",
-    "SettingValue": "configfile",
-    "ToolInfo": "listing",
-    "Status": "call",
-    "ToolwrightError": "errors",
-    "ApprovalAnswer": "policy",
-    "ApprovalRequest": "policy",
     "RunResult": "runs",
+    "SettingValue": "configfile",
+    "Settings": "settings",
+    "Sink": "trace",
+    "Status": "call",
+    "Steps": "steps",
+    "ToolInfo": "listing",
     "ToolSpec": "tool",
     "ToolVersion": "tool",
     "Verdict": "tool",
-    "Event": "trace",
+    "ToolwrightError": "errors",
+    "UserError": "errors",
+    "SettingsError": "errors",
+    "SpecError": "errors",
+    "NotFoundError": "errors",
+    "RetiredError": "errors",
+    "EvidenceError": "errors",
+    "EditedError": "errors",
+    "RefusedError": "errors",
+    "ModelError": "errors",
+    "SandboxError": "errors",
+    "FaultError": "errors",
 }
 
 __all__ = [  # noqa: RUF022 - the way in comes first
@@ -47,20 +80,37 @@ __all__ = [  # noqa: RUF022 - the way in comes first
     "ApprovalAnswer",
     "ApprovalRequest",
     "Checkup",
+    "Cost",
     "Event",
+    "FileRef",
     "Forged",
     "ImportReport",
+    "ModelChoice",
     "Outcome",
     "Proposal",
     "Run",
     "RunResult",
     "SettingValue",
+    "Settings",
+    "Sink",
     "Status",
+    "Steps",
     "ToolInfo",
     "ToolSpec",
     "ToolVersion",
-    "ToolwrightError",
     "Verdict",
+    "ToolwrightError",
+    "UserError",
+    "SettingsError",
+    "SpecError",
+    "NotFoundError",
+    "RetiredError",
+    "EvidenceError",
+    "EditedError",
+    "RefusedError",
+    "ModelError",
+    "SandboxError",
+    "FaultError",
     "__version__",
 ]
 

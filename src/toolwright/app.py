@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import contextlib
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +18,7 @@ from toolwright.errands import Errands, on_this_loop
 from toolwright.errors import UserError
 from toolwright.orchestrator import Options
 from toolwright.policy import ApprovalAnswer
-from toolwright.portal import CLOSED, Portal
+from toolwright.portal import CLOSED, Portal, at_exit
 from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
@@ -72,11 +76,14 @@ class Toolwright(Upkeep, Errands):
         self._sink = sink or Silence()
         self._portal = Portal()
         self._closed = False
+        self._closing = threading.Lock()
         own = own_tools(self.settings, self._portal, tools, toolsets, mcp, self._warn)
         self._house: Parts = build(self.settings, self._sink, sandbox, None if record is None else Path(record), own)
+        _open().add(self)
 
     @property
     def _parts(self) -> Parts:
+        self._portal.usable()
         if self._closed:
             raise UserError(CLOSED)
         return self._house
@@ -134,7 +141,7 @@ class Toolwright(Upkeep, Errands):
         out: str | Path | None = None,
         resume: str | None = None,
         history: RunResult | Run | str | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The events of a run as they happen; the last is `result`. Leaving the loop early cancels the run."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         listener = _Listener(asyncio.get_running_loop(), events)
@@ -210,12 +217,19 @@ class Toolwright(Upkeep, Errands):
         self._house.switchboard.emit(Event("warning", "", {"text": text}))
 
     def close(self) -> None:
-        """Stop what runs and leave no process behind. May be called twice."""
-        if self._closed:
+        """Stop what runs and leave no process behind; runs under way end `cancelled`. May be called twice.
+
+        UserError from within a run (a sink). In a fork it stops nothing: what runs is the other process's.
+        """
+        self._portal.elsewhere()
+        if self._portal.foreign:
             return
-        self._closed = True
-        self._portal.close(self._house.aclose)
-        self._house.close()
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._portal.close(self._house.aclose)
+            self._house.close()
 
     def __enter__(self) -> Toolwright:
         return self
@@ -229,6 +243,22 @@ class Toolwright(Upkeep, Errands):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+@cache
+def _open() -> weakref.WeakSet[Toolwright]:
+    """What has been made and may not be closed yet: the end of the program closes it."""
+    made: weakref.WeakSet[Toolwright] = weakref.WeakSet()
+
+    def close_all() -> None:
+        for one in list(made):
+            one._portal.join()
+        for one in list(made):
+            with contextlib.suppress(Exception):  # each is closed, whatever comes of another one
+                one.close()
+
+    at_exit(close_all)
+    return made
 
 
 class _Listener:

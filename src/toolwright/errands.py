@@ -79,11 +79,10 @@ class Errands(ABC):
         tool, call = found, Call(name, dict(arguments or {}), self.settings.namespace, version=found.number)
         place = new_run_id()
         work = Workspace(self.settings.home / "runs" / place, files)
-        outcome = self._parts.executor.call(tool, call, files=work)
+        outcome = self._outcome(tool, call, work)
         if outcome.status is Status.NEEDS_APPROVAL:
             answer = self._portal.run(self._bringing().agreed(tool))
-            again = self._parts.executor.call
-            outcome = again(tool, call, files=work) if answer.yes else refused(outcome, answer)
+            outcome = self._outcome(tool, call, work) if answer.yes else refused(outcome, answer)
         return self._recorded(tool, call, outcome, work, Path(out or f"toolwright-files/{place}"))
 
     async def acall(
@@ -102,14 +101,13 @@ class Errands(ABC):
             return found
         tool, call = found, Call(name, dict(arguments or {}), self.settings.namespace, version=found.number)
         place = new_run_id()
-        work = Workspace(self.settings.home / "runs" / place, files)
-        run = self._parts.executor.call
+        work = await in_thread(cancel, Workspace, self.settings.home / "runs" / place, files)
         with callers_loop(asyncio.get_running_loop()):
-            outcome = await in_thread(cancel, run, tool, call, files=work, cancel=cancel)
+            outcome = await in_thread(cancel, self._outcome, tool, call, work, cancel)
             if outcome.status is Status.NEEDS_APPROVAL:
                 answer = await self._awaited(self._bringing(approve=on_this_loop(self._approve)).agreed(tool))
                 if answer.yes:
-                    outcome = await in_thread(cancel, run, tool, call, files=work, cancel=cancel)
+                    outcome = await in_thread(cancel, self._outcome, tool, call, work, cancel)
                 else:
                     outcome = refused(outcome, answer)
         left = Path(out or f"toolwright-files/{place}")
@@ -124,11 +122,16 @@ class Errands(ABC):
         except RetiredError as error:
             return Outcome(Status.DENIED, detail=str(error), reason="retired")
 
+    def _outcome(self, tool: Any, call: Call, work: Workspace, cancel: threading.Event | None = None) -> Outcome:
+        with self._portal.stoppable(cancel) as cancel:
+            return self._parts.executor.call(tool, call, files=work, cancel=cancel)
+
     def _recorded(self, tool: Any, call: Call, outcome: Outcome, work: Workspace, out: Path) -> Outcome:
-        self.registry.record(tool, call, outcome)
-        left = work.hand_out(out)
-        if len(left) == len(work.paths()):  # else they would be lost
-            work.discard()
+        with self._portal.stoppable():
+            self.registry.record(tool, call, outcome)
+            left = work.hand_out(out)
+            if len(left) == len(work.paths()):  # else they would be lost
+                work.discard()
         return replace(outcome, files=left, detail=" ".join(filter(None, [outcome.detail, *work.left_out])))
 
     def make(self, spec: ToolSpec | Mapping[str, Any], *, sink: Sink | None = None) -> Forged:
@@ -208,17 +211,21 @@ class Errands(ABC):
         without, each asked for as ever. Ctrl-C ends with the report so far. UserError for a folder or manifest that
         cannot be read.
         """
-        if unknown := sorted(set(offered) - set(POWERS)):
-            raise UserError(f"{unknown[0]!r} is no kind of power; those are {', '.join(POWERS)}.")
-        work = import_folder(
-            self._bringing(),
-            Path(path),
-            offered=offered,
-            everything=everything,
-            replacing=replacing,
-            on_each=on_each,
-        )
-        return self._portal.run(work)
+        how = {"everything": everything, "replacing": replacing, "on_each": on_each}
+        return self._portal.run(_folder(self._bringing(), path, offered, how))
+
+    async def aimport_folder(
+        self,
+        path: str | Path,
+        *,
+        everything: bool = False,
+        replacing: bool = False,
+        on_each: OnEach | None = None,
+        **offered: Sequence[str],
+    ) -> ImportReport:
+        """`import_folder`, awaited; *on_each* is called on another thread."""
+        how = {"everything": everything, "replacing": replacing, "on_each": on_each}
+        return await self._awaited(_folder(self._bringing_here(), path, offered, how))
 
     def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
         return Bringing(self._parts, self.settings, approve or self._approve, sink or Silence(), new_run_id())
@@ -228,6 +235,14 @@ class Errands(ABC):
 
     async def _awaited(self, work: Coroutine[Any, Any, T]) -> T:
         return await self._portal.run_from_loop(work)
+
+
+def _folder(
+    bringing: Bringing, path: str | Path, offered: Mapping[str, Sequence[str]], how: Mapping[str, Any]
+) -> Coroutine[Any, Any, ImportReport]:
+    if unknown := sorted(set(offered) - set(POWERS)):
+        raise UserError(f"{unknown[0]!r} is no kind of power; those are {', '.join(POWERS)}.")
+    return import_folder(bringing, Path(path), offered=offered, **how)
 
 
 def on_this_loop(approve: Approve | None) -> Approve | None:

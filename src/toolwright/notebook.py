@@ -41,7 +41,7 @@ def code(title: str, below: str, source: str) -> str:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    text = _harmless(source)[:_LONGEST]
+    text = harmless(source)[:_LONGEST]
     shown = highlight(text, PythonLexer(), HtmlFormatter(noclasses=True, nowrap=True))
     words = f'<div style="opacity:.7;font-size:90%">{escaped(below)}</div>' if below else ""
     return f'<div><b>{escaped(title)}</b>{words}<pre style="{_CODE}">{shown}</pre></div>'
@@ -50,8 +50,9 @@ def code(title: str, below: str, source: str) -> str:
 def escaped(text: str) -> str:
     """*text* as HTML that is nothing but text: no markup of its own, no control or direction characters."""
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return html.escape(_harmless(cut))
+    return html.escape(harmless(cut))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """*text* with its control and direction characters written out (`\\x1b`)."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)

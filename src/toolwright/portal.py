@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
+import concurrent.futures.thread
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from toolwright.errors import UserError
@@ -16,80 +19,173 @@ from toolwright.owntools.waiting import callers_loop
 T = TypeVar("T")
 
 CLOSED = "This Toolwright is closed; make another one."
+FORKED = "This Toolwright belongs to the process that made it; make another one in this process, after the fork."
+INSIDE = "This waits for a run, and stands where runs happen (a sink); await its `a` twin there, or use another thread."
+
+_PATIENCE_S = 30.0
+_TURN_S = 0.2
 
 
 class Portal:
     """Starts with the first coroutine; `close` cancels what runs and ends the thread. See docs/decisions/0005."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._process = os.getpid()
+        self._waiting: set[threading.Thread] = set()
+        self._stoppable: dict[threading.Event, threading.Thread] = {}
+
+    @property
+    def foreign(self) -> bool:
+        """Whether this process is a fork of the one that made it: loop, thread and open files are not here."""
+        return os.getpid() != self._process
+
+    def usable(self) -> None:
+        """UserError after `close`, and in a fork."""
+        if self.foreign:
+            raise UserError(FORKED)
+        if self._closed:
+            raise UserError(CLOSED)
+
+    def elsewhere(self) -> None:
+        """UserError on the loop's own thread: whoever waits there for the loop would wait for ever."""
+        if threading.current_thread() is self._thread:
+            raise UserError(INSIDE)
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Errand[T]:
-        """Run *coroutine* on the loop. UserError after `close`."""
+        """Run *coroutine* on the loop. UserError after `close`, and in a fork."""
         try:
-            loop = self._started()
+            self.usable()  # before the lock, which somebody may have held when the process forked
+            with self._lock:  # no `close` between the loop that it is for and its place there
+                loop = self._started()
+                errand: Errand[T] = Errand(loop)
+                loop.call_soon_threadsafe(errand.begin, coroutine)
         except UserError:
             coroutine.close()
             raise
-        errand: Errand[T] = Errand(loop)
-        loop.call_soon_threadsafe(errand.begin, coroutine)
         return errand
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait. The first Ctrl-C cancels it and waits for its own end; a second one leaves at once."""
-        with callers_loop(None):  # whoever waits here keeps the loop of theirs from turning
+        try:
+            self.elsewhere()
+        except UserError:
+            coroutine.close()
+            raise
+        with self._waited_for(), callers_loop(None):  # whoever waits keeps the loop of theirs from turning
             errand = self.submit(coroutine)
+            try:
+                return self._end_of(errand)
+            except KeyboardInterrupt:
+                errand.cancel()
+                try:
+                    return self._end_of(errand)
+                except concurrent.futures.CancelledError:  # it had no answer of its own to being stopped
+                    raise KeyboardInterrupt from None
+
+    def _end_of(self, errand: Errand[T]) -> T:
         try:
             return _awaited(errand)
-        except KeyboardInterrupt:
-            errand.cancel()
-            try:
-                return _awaited(errand)
-            except concurrent.futures.CancelledError:  # it had no answer of its own to being stopped
-                raise KeyboardInterrupt from None
+        except concurrent.futures.CancelledError:
+            if self._closed:
+                raise UserError(CLOSED) from None
+            raise
+
+    @contextlib.contextmanager
+    def stoppable(self, cancel: threading.Event | None = None) -> Iterator[threading.Event]:
+        """For work in the caller's own thread: `close` sets the event and waits for the end of the block."""
+        self.usable()
+        self.elsewhere()
+        cancel = cancel or threading.Event()
+        with self._lock:
+            self.usable()
+            self._stoppable[cancel] = threading.current_thread()
+        try:
+            yield cancel
+        finally:
+            with self._lock:
+                del self._stoppable[cancel]
+                self._lock.notify_all()
+
+    @contextlib.contextmanager
+    def _waited_for(self) -> Iterator[None]:
+        # A thread of a program that has come to its last line may still wait for its runs, unless it is a daemon.
+        thread = threading.current_thread()
+        new = not thread.daemon and thread not in self._waiting
+        if new:
+            self._waiting.add(thread)
+        try:
+            yield
+        finally:
+            if new:
+                self._waiting.discard(thread)
+
+    def join(self) -> None:
+        """Wait for the threads, daemons left out, that wait for a run here. For the end of the interpreter."""
+        while self._waiting:
+            with contextlib.suppress(KeyError):
+                self._waiting.pop().join()
 
     async def run_from_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait on the caller's own loop; cancelling the caller cancels it, and its end is waited for."""
         with callers_loop(asyncio.get_running_loop()):
             errand = self.submit(coroutine)
         waiting = asyncio.wrap_future(errand)
+        task = asyncio.current_task()
         try:
-            return await asyncio.shield(waiting)
+            while not waiting.done():  # in pieces: the interrupt of a notebook's cell is heard when its loop turns
+                await asyncio.wait([waiting], timeout=_TURN_S)
+            return waiting.result()
         except asyncio.CancelledError:
+            if self._closed and not (task and task.cancelling()):  # nobody cancelled the caller
+                raise UserError(CLOSED) from None
             errand.cancel()
             with contextlib.suppress(Exception):  # the caller asked for an end and not for an answer
                 await waiting
             raise
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, started if need be. UserError after `close`."""
-        return self._started()
+        """The loop, started if need be. UserError after `close`, and in a fork."""
+        self.usable()
+        with self._lock:
+            return self._started()
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._closed:
-                raise UserError(CLOSED)
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="toolwright", daemon=True)
-                self._thread.start()
-            return self._loop
+        self.usable()
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="toolwright", daemon=True)
+            self._thread.start()
+        return self._loop
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Cancel what runs, run *last* (closing clients), stop the loop, join the thread. May be called twice."""
+        """Cancel what runs, run *last* (closing clients), stop the loop, join the thread. May be called twice.
+
+        UserError on the loop's own thread. In a fork there is nothing to stop.
+        """
+        self.elsewhere()
+        if self.foreign:
+            return
         with self._lock:
             loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
             self._closed = True
+            self._loop = None
+            for cancel in self._stoppable:
+                cancel.set()
+            self._lock.wait_for(self._none_elsewhere, _PATIENCE_S)
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_wind_up(last), loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(_wind_up(last), loop).result(timeout=_PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+    def _none_elsewhere(self) -> bool:
+        # What this very thread has under way (a signal came between) ends after `close`: waiting for it would be vain.
+        return not any(thread is not threading.current_thread() for thread in self._stoppable.values())
 
 
 class Errand(concurrent.futures.Future[T]):
@@ -119,10 +215,20 @@ class Errand(concurrent.futures.Future[T]):
         return True
 
 
+def at_exit(function: Callable[[], None]) -> None:
+    """Have *function* called when the program has come to its end, while worker threads still take work.
+
+    `atexit` comes too late for that: the pools of all loops are shut by then, and a run could not even end.
+    """
+    # The pools' own end is registered when `concurrent.futures.thread` is imported; what came last is called first.
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(function)
+
+
 def _awaited(errand: Errand[T]) -> T:
     # In pieces: a signal may land on another thread, and its handler runs only once this one, the main one, wakes up.
     while not errand.done():
-        concurrent.futures.wait([errand], timeout=0.2)
+        concurrent.futures.wait([errand], timeout=_TURN_S)
     return errand.result()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,10 @@ class Upkeep(ABC):
 
         own = self.settings
         return check_up(own.home, own.origins.get("home", "given"), own, self._parts.sandbox)
+
+    async def adoctor(self) -> Checkup:
+        """`doctor`, awaited."""
+        return await asyncio.to_thread(self.doctor)
 
     def runs(self, *, limit: int = 20, offset: int = 0, status: RunStatus | None = None) -> list[Run]:
         """The runs, newest first; those with *status* only, if one is given."""
