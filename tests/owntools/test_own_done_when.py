@@ -29,16 +29,16 @@ SECOND = (FIRST[0], FIRST[1], _label, _answer)
 TASK = "Write the label of the parcel: what A-1 owes, and how many lamps there are."
 RUN = """
 import json, sys
-import shop
+import corner_shop
 from toolwright import Toolwright
 home, url, task, server = sys.argv[1:]
-with Toolwright("openai:scripted", base_url=url, home=home, tools=[shop.look_up], mcp=[server]) as tw:
+with Toolwright("openai:scripted", base_url=url, home=home, tools=[corner_shop.look_up], mcp=[server]) as tw:
     print(json.dumps(tw.run(task).to_json()))
 """
 
 
 def test_all_three_kinds_in_one_run_and_the_made_one_again_in_another_process(stage):
-    own = ["--tools", "shop:look_up", "--mcp", mcp_command()]
+    own = ["--tools", "corner_shop:look_up", "--mcp", mcp_command()]
     stage.speaks(*FIRST)
     done = stage.command("run", TASK, *own, "--json", *stage.flags, flags=[], OPENAI_API_KEY="none")
     *events, result = json_lines(done)
@@ -66,6 +66,6 @@ def test_all_three_kinds_in_one_run_and_the_made_one_again_in_another_process(st
 
     with stage.open() as tw:
         assert [(one.name, one.origin) for one in tw.registry.list()] == [("make_label", "agent")]
-    with stage.open(tools=["shop:look_up"], mcp=[mcp_command()]) as tw:
+    with stage.open(tools=["corner_shop:look_up"], mcp=[mcp_command()]) as tw:
         used = {one.name: one.calls for one in tw.registry.list() if one.calls}
     assert used == {"look_up": 2, "stock_level": 2, "make_label": 2}

@@ -6,12 +6,12 @@ from toolwright.errors import UserError
 
 
 def test_a_function_is_named_in_python_in_the_file_and_in_the_environment(stage, monkeypatch):
-    with stage.open(tools=["shop:look_up"]) as tw:
+    with stage.open(tools=["corner_shop:look_up"]) as tw:
         assert tw.call("look_up", {"customer": "A-1"}).value == 120.5
-    (stage.home / "config.toml").write_text('[tools]\nfunctions = ["shop:pay"]\nowed = "shop:look_up"\n')
-    with stage.open(tools=["shop:look_up_later"]) as tw:
+    (stage.home / "config.toml").write_text('[tools]\nfunctions = ["corner_shop:pay"]\nowed = "corner_shop:look_up"\n')
+    with stage.open(tools=["corner_shop:look_up_later"]) as tw:
         assert tw.registry.names() == ["look_up_later", "owed", "pay"]
-    monkeypatch.setenv("TOOLWRIGHT_TOOLS_FUNCTIONS", "shop:pay_slowly shop:look_up")
+    monkeypatch.setenv("TOOLWRIGHT_TOOLS_FUNCTIONS", "corner_shop:pay_slowly corner_shop:look_up")
     with stage.open() as tw:
         assert tw.registry.names() == ["look_up", "owed", "pay_slowly"]
 
@@ -28,12 +28,12 @@ def test_a_file_can_be_named_too(stage):
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("shop", "module:function"),
+        ("corner_shop", "module:function"),
         ("nowhere_at_all:f", "nowhere_at_all"),
-        ("shop:look_upp", "look_up"),
-        ("shop:NUMBER", "NUMBER"),
+        ("corner_shop:look_upp", "look_up"),
+        ("corner_shop:NUMBER", "NUMBER"),
         ("broken:f", "ZeroDivisionError"),
-        ("../shop.py:look_up", "../shop.py"),
+        ("../corner_shop.py:look_up", "../corner_shop.py"),
         ("wrong name:f", "wrong name"),
         ("leaves:f", "SystemExit"),
     ],
@@ -61,16 +61,16 @@ def test_a_file_left_in_the_current_folder_shadows_no_module_and_words_reach_a_t
     for name in ("json.py", "toolwright.py", "click.py"):
         (stage.folder / name).write_text("raise RuntimeError('this file was left here')\n")
     (stage.folder / "loud.py").write_text('def f() -> str:\n    """Ring \\x1b[2J the bell."""\n    return "\\x1b[2J"\n')
-    shown = stage.command("show", "f", "--tools", "loud:f", "--tools", "shop:look_up").stdout
+    shown = stage.command("show", "f", "--tools", "loud:f", "--tools", "corner_shop:look_up").stdout
     assert "bell" in shown
     assert "\x1b" not in shown
 
 
 def test_call_says_in_which_line_it_failed_and_the_call_is_kept(stage):
-    own = ["--tools", "shop:look_up"]
+    own = ["--tools", "corner_shop:look_up"]
     failed = stage.command("call", "look_up", '{"customer": "B"}', *own, code=1)
-    assert "KeyError: 'B' (shop.py, line 17)" in failed.stderr, failed.stderr
+    assert "KeyError: 'B' (corner_shop.py, line 17)" in failed.stderr, failed.stderr
     assert stage.command("call", "look_up", "--customer", "A-2", *own).stdout == "80.0\n"
-    with stage.open(tools=["shop:look_up"]) as tw:
+    with stage.open(tools=["corner_shop:look_up"]) as tw:
         [info] = tw.registry.list()
     assert (info.calls, info.ok) == (2, 1)

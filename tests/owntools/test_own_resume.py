@@ -10,14 +10,14 @@ import pytest
 from outside.endpoint import calls, says
 from owntools.own_stage import SHOP, Stage, last_result, wait_for
 
-OWN = ["--tools", "shop:pay_slowly"]
+OWN = ["--tools", "corner_shop:pay_slowly"]
 
 
 @pytest.fixture(scope="module")
 def cut_off_home(tmp_path_factory):
     """A folder with the home of a run that was killed while `pay_slowly` was under way."""
     folder = tmp_path_factory.mktemp("cut_off")
-    (folder / "shop.py").write_text(SHOP)
+    (folder / "corner_shop.py").write_text(SHOP)
     stage, log = Stage(folder), folder / "log"
     stage.speaks(calls(("pay_slowly", {"customer": "A-1"})), last_result)
     with stage.endpoint:
@@ -51,7 +51,7 @@ def test_a_call_of_unknown_end_runs_again_only_if_a_person_says_so(stage, cut_of
         asked.append(request.question)
         return yes
 
-    result = stage.run(resume=cut_off, tools=["shop:pay_slowly"], approve=approve)
+    result = stage.run(resume=cut_off, tools=["corner_shop:pay_slowly"], approve=approve)
     assert [(one.name, one.origin) for one in asked] == [("pay_slowly", "host")]
     assert "may already have run" in asked[0].description
     assert paid(stage) == (2 if yes else 1)
@@ -61,10 +61,10 @@ def test_a_call_of_unknown_end_runs_again_only_if_a_person_says_so(stage, cut_of
 
 def test_one_that_only_reads_runs_again_unasked(stage, cut_off, monkeypatch):
     monkeypatch.syspath_prepend(str(stage.folder))
-    import shop
+    import corner_shop
 
     with stage.open() as tw:
-        tw.registry.register(shop.pay_slowly, effect="reads")
+        tw.registry.register(corner_shop.pay_slowly, effect="reads")
         assert tw.run(resume=cut_off).output == 'It gave "paid"'
     assert paid(stage) == 2
 
@@ -94,9 +94,9 @@ def test_a_finished_call_is_never_made_again_on_resume(stage):
     stage.speaks(
         calls(("pay", {"customer": "A-1", "amount": 1})), lambda request: (401, {"error": {"message": "who is this"}})
     )
-    with stage.open(tools=["shop:pay"]) as tw:
+    with stage.open(tools=["corner_shop:pay"]) as tw:
         broken = tw.run("Pay.")
     assert broken.status == "failed"
     stage.speaks(calls(("pay", {"customer": "A-1", "amount": 1})), lambda request: says(request.results[0]))
-    assert stage.run(resume=broken.run_id, tools=["shop:pay"]).output == '"paid"'
+    assert stage.run(resume=broken.run_id, tools=["corner_shop:pay"]).output == '"paid"'
     assert (stage.folder / "log").read_text() == "A-1 1.0\n"
