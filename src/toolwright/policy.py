@@ -207,7 +207,10 @@ class ApprovalAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A recorded yes. It covers later candidates and versions of that name with equal or narrower powers."""
+    """A recorded yes. It covers later candidates and versions of that name with equal or narrower powers.
+
+    One to a person's own tool holds for that tool alone: where it comes from, what it says of itself, its arguments.
+    """
 
     namespace: str
     name: str
@@ -232,6 +235,8 @@ class Approval:
             return question.effect != "writes" and not (
                 question.origin == "host" or question.grant.reads or question.grant.writes or question.grant.secrets
             )
+        if question.origin == "host" and question.digest != self.digest:
+            return False  # nothing proves that it is the same code: another server, or new words, are another tool
         return (
             question.name == self.name
             and question.origin == self.origin
