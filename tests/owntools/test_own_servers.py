@@ -12,6 +12,9 @@ from outside.endpoint import calls
 from owntools.own_stage import SERVER, alive, environ, json_lines, last_result, mcp_command, wait_for
 from toolwright.errors import UserError
 
+# Each starts servers; one run with a real server is in the short suite: test_own_done_when.py.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pids(stage, monkeypatch):
