@@ -1,7 +1,9 @@
 """What the commands print with `--json` is what docs/json.md and docs/events.md say."""
 
 import copy
+import fcntl
 import json
+import os
 import shlex
 from dataclasses import dataclass, field
 from typing import get_args
@@ -14,8 +16,6 @@ from docs_support.pages import code, page
 from docs_support.world import has_full_sandbox, world
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.trace import EventKind
-
-pytestmark = pytest.mark.xdist_group("docs-json")  # one worker builds the outputs once
 
 SCHEMA = json.loads(page("docs/json.md").of("json")[0].text)
 KEYS = {code(row["kind"])[0]: row["keys"] for row in page("docs/events.md").table("kind")}
@@ -55,7 +55,19 @@ def is_event(line):
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    place = tmp_path_factory.mktemp("json")
+    """What the commands printed: by one of the workers, for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "docs-json.json"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            found = built(tmp_path_factory.mktemp("json"))
+            kept.write_text(json.dumps([found.by_name, sorted(found.commands)]))
+    by_name, commands = json.loads(kept.read_text())
+    return Printed(by_name, set(commands))
+
+
+def built(place):
     found = Printed()
     with world(place) as here:
 
