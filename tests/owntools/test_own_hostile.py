@@ -1,6 +1,7 @@
 """Nothing that a model wrote gets out of the box on the road of a person's own tools: each way is tried."""
 
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -81,6 +82,24 @@ def test_what_a_run_handed_out_cannot_be_named(stage, witness):
     left.write_text(LABEL + WITNESS.format(path=str(witness)))
     with pytest.raises(UserError, match="left by a tool"):
         stage.open(tools=["toolwright-files/left.py:make_label"])
+    assert not witness.exists()
+
+
+def test_a_module_that_looks_for_another_finds_none_where_tools_left_files(stage, witness):
+    left = stage.folder / "toolwright-files"
+    left.mkdir()
+    (left / "left.py").write_text(LABEL + WITNESS.format(path=str(witness)))
+    mine = "try:\n    import left\nexcept ImportError:\n    pass\n"
+    (stage.folder / "mine.py").write_text(mine + LABEL)
+    program = (
+        "import sys\nfrom toolwright.owntools.naming import named\nfrom toolwright.errors import UserError\n"
+        "for one in sys.argv[1:]:\n    try:\n        named(one)\n    except UserError as error:\n        print(error)\n"
+    )
+    references = ("left:make_label", "json:dumps", f"{stage.folder}/mine.py:make_label")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *references], cwd=left, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("left by a tool") == 1
     assert not witness.exists()
 
 

@@ -43,7 +43,8 @@ def named(reference: str, keep_out: Sequence[Path] = ()) -> Callable[..., Any]:
 
 def _from_path(module: str, reference: str, keep_out: Sequence[Path]) -> Any:
     here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
+    # A folder that tools write to is never on the path: whatever is imported later could come from there.
+    if here not in sys.path and "" not in sys.path and not _is_kept_out(here, keep_out):
         sys.path.append(here)
     parts = module.split(".")
     if not all(part.isidentifier() for part in parts):
@@ -56,6 +57,9 @@ def _from_path(module: str, reference: str, keep_out: Sequence[Path]) -> Any:
             except (ImportError, ValueError, AttributeError):
                 spec = None
             if spec is None:
+                there = os.path.join(here, *parts[:depth])
+                if os.path.exists(there) or os.path.exists(f"{there}.py"):
+                    _check(there, keep_out)
                 raise UserError(
                     f"own tool {reference!r}: there is no module {name!r}. Is it installed in this Python, or does it "
                     f"lie in the current folder ({here})?"
@@ -118,6 +122,14 @@ def _check(origin: str | None, keep_out: Sequence[Path]) -> None:
             f"{origin} is the file of a generated tool, which runs in the sandbox only. Take it in with "
             f"`toolwright import {origin}`, and call it by its name."
         )
+
+
+def _is_kept_out(folder: str, keep_out: Sequence[Path]) -> bool:
+    try:
+        _check(folder, keep_out)
+    except UserError:
+        return True
+    return False
 
 
 def refuse_generated(function: Any, keep_out: Sequence[Path] = ()) -> None:
