@@ -32,6 +32,9 @@ def work(policy: Path, task: str) -> RunResult:
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if len(sys.argv) < 3:
+        log.error("usage: cron_job.py POLICY_FILE TASK")
+        return 2
     policy, task = Path(sys.argv[1]), " ".join(sys.argv[2:])
     try:
         result = work(policy, task)

@@ -14,6 +14,7 @@ from toolwright.consent import Approve, Consent, request_for, request_of
 from toolwright.editing import body_of, doctests, edited_candidate, summary
 from toolwright.errors import SpecError, UserError
 from toolwright.forge import Forged
+from toolwright.meant import function_in
 from toolwright.owntools import Usable
 from toolwright.policy import ApprovalAnswer
 from toolwright.powers import Origin
@@ -60,6 +61,9 @@ class Bringing:
         await registry.opened()
         if registry.own and (own := registry.own.get(spec.name)):
             return Forged(None, (), f"{spec.name} is there already: your own tool ({own.source}). Use another name.")
+        if not spec.reason and (same := await in_thread(threading.Event(), registry.own_alike, spec)):
+            why = f"Your own tool {same.name} does what looks like the same ({same.source})"
+            return Forged(None, (), f"{why}; to have {spec.name} made all the same, say what it lacks (`reason`).")
         place, emit = Place(self.run_id), self.parts.switchboard.emit
         forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit)
         return await asked_about(forged, self.parts.forge, self._consent())
@@ -70,7 +74,8 @@ class Bringing:
 
     async def import_file(self, path: Path, name: str | None, asked: Mapping[str, Any]) -> Forged:
         """The function in *path* as a version with origin `person`, or the verdict that says why not."""
-        return await self.take(self.candidate(name or path.stem, read_source(path), asked))
+        source = read_source(path)
+        return await self.take(self.candidate(function_in(body_of(source), path, name), source, asked))
 
     async def take(self, candidate: Candidate, *, new_version: bool = False) -> Forged:
         """*candidate* as a version with origin `person`, or the verdict that says why not."""

@@ -240,6 +240,12 @@ class Registry:
         mine = [Match(info, score) for info, (_, score) in zip(own, close, strict=True)]
         return sorted([*mine, *matches], key=lambda match: -match.score)[:limit]
 
+    def own_alike(self, spec: ToolSpec) -> OwnTool | None:
+        """The own tool that looks most like what *spec* asks for, if one does."""
+        asked = Sketch(spec.name, spec.description, spec.input_schema, spec.output_schema)
+        close = self.own.near(asked, self._likeness) if self.own else []
+        return close[0][0] if close else None
+
     def retire(self, name: str, *, who: str = "person", why: str = "") -> ToolInfo:
         """Take *name* off the shelf; its versions, history and numbers stay. NotFoundError if it is not there."""
         entry = self._store.in_force(self._namespace, name)

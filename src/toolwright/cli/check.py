@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import difflib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
 from toolwright.cli.options import about, function_options, open_toolwright
 from toolwright.errors import ToolwrightError, UserError
+from toolwright.meant import function_in
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -95,39 +94,6 @@ def read(file: Path) -> str:
     if not source.strip():
         raise UserError(f"{file} is empty; a tool is a Python file with a function.")
     return source
-
-
-def function_in(source: str, file: Path, named: str | None) -> str:
-    """The function that is meant: the one that is *named*, the one of the file's name, or the only one there is.
-
-    UserError with the functions that are there. Source that does not parse is left to the validator, which says more.
-    """
-    name = named or file.stem
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return name
-    there = [one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
-    public = [one for one in there if not one.startswith("_")]
-    if name in there or _bound(tree, name):
-        return name
-    if not named and len(public) == 1:
-        return public[0]
-    if not there:
-        raise UserError(f"{file}: there is no function in it; a tool is a Python file with a function.")
-    like = difflib.get_close_matches(name, public or there, 3) or (public or there)[:8]
-    hint = f"Did you mean {' or '.join(like)}?" if named else f"Say which with --name: {', '.join(like)}."
-    raise UserError(f"{file}: there is no function {name!r} in it. {hint}")
-
-
-def _bound(tree: ast.Module, name: str) -> bool:
-    """Whether *name* stands for something else, or deeper down: the validator says what is wrong with that."""
-    return any(
-        (isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name)
-        or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name)
-        or (isinstance(node, ast.alias) and (node.asname or node.name) == name)
-        for node in ast.walk(tree)
-    )
 
 
 def _show(one: Checked, *, alone: bool) -> None:

@@ -190,10 +190,10 @@ class JsonLines:
 
 
 def progress(as_json: bool, *, brief: bool = False) -> Sink | None:
-    """Who listens while something is done: a script, a person at a terminal, or nobody."""
+    """Who listens while something is done: a script, a person at a terminal, or a log, which gets the warnings."""
     if as_json:
         return JsonLines()
-    return Live(err(), waiting(), brief=brief) if sys.stderr.isatty() else None
+    return Live(err(), waiting(), brief=brief) if sys.stderr.isatty() else Live(err(), only=("warning",))
 
 
 def asides(as_json: bool) -> Sink | None:

@@ -99,9 +99,8 @@ def show_result(result: RunResult) -> None:
     for path in result.files:
         out().print(f"file {path}", markup=False)
     if result.status != "complete":
-        again = (
-            f"; `toolwright run --resume {result.run_id}` goes on" if result.status in ("failed", "cancelled") else ""
-        )
+        goes_on = result.status in ("failed", "cancelled")
+        again = f" `toolwright run --resume {result.run_id}` goes on." if goes_on else ""
         err().print(f"{result.status}: {safe(result.reason)}{again}", style="yellow", markup=False)
     if sys.stderr.isatty():
         made, reused = ", ".join(result.made) or "nothing", ", ".join(result.reused) or "nothing"

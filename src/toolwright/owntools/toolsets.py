@@ -135,7 +135,8 @@ class Brought:
         while isinstance(inner, BaseExceptionGroup):
             inner = inner.exceptions[0]
         said = f"{type(inner).__name__}: {inner}".rstrip(": ").splitlines()[0]
-        return UserError(f"{self.label} cannot be used: {said}.{self._printed()}")
+        said = said.rstrip(".")
+        return UserError(f"{self.label} cannot be used: {said}. Is it running, and spoken to rightly?{self._printed()}")
 
     def _printed(self) -> str:
         text = self.opener.printed().strip()
