@@ -145,7 +145,8 @@ def test_what_a_server_prints_stays_off_the_terminal(stage):
 
 
 def test_a_server_sees_the_environment_but_no_key_of_a_model(stage, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    for key in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "XAI_API_KEY", "OLLAMA_API_KEY", "TOGETHER_API_KEY"):
+        monkeypatch.setenv(key, "sk-1")
     monkeypatch.setenv("WEATHER_API_KEY", "its own")
     with stage.open(mcp=[mcp_command()]) as tw:
         assert tw.call("whoami").value.split()[1:] == ["WEATHER_API_KEY"]

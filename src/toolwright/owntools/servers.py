@@ -17,6 +17,12 @@ from toolwright.owntools.toolsets import OPENING_S, Brought
 _PREFIXED = re.compile(r"(?P<prefix>[a-z][a-z0-9_]*)=(?P<rest>.+)\Z", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
 """Up to the last @ before the path: a password may hold one that nobody encoded."""
+_MORE_PROVIDERS = (
+    "alibaba anthropic azure_openai dashscope fireworks github litellm moonshotai nebius ollama ovhcloud "
+    "pydantic_ai_gateway sambanova together vercel_ai_gateway xai"
+)
+"""Those that are no row of our table, and can be named as a model all the same."""
+_KEYS = {f"{one.upper()}_API_KEY" for one in _MORE_PROVIDERS.split()} | {"ANTHROPIC_AUTH_TOKEN", "HEROKU_INFERENCE_KEY"}
 _EXTRA = "MCP servers need Pydantic AI's client: pip install 'toolwright[mcp]'"
 
 
@@ -98,7 +104,7 @@ class _OverStdio:
 
 def _environment() -> dict[str, str]:
     """This process's environment, without the keys of models and our own settings: no server needs those."""
-    keys = {variable for row in PROVIDERS for variable in row.variables}
+    keys = _KEYS | {variable for row in PROVIDERS for variable in row.variables}
     return {
         name: value for name, value in os.environ.items() if name not in keys and not name.startswith("TOOLWRIGHT_")
     }
