@@ -22,8 +22,11 @@ CLOSED = "This Toolwright is closed; make another one."
 FORKED = "This Toolwright belongs to the process that made it; make another one in this process, after the fork."
 INSIDE = "This waits for a run, and stands where runs happen (a sink); await its `a` twin there, or use another thread."
 
+_ERRAND = "toolwright-errand"
 _PATIENCE_S = 30.0
 _TURN_S = 0.2
+_WORKERS = 64
+"""Threads for what blocks; more than a loop has by itself, since an own function holds one while it waits for a run."""
 
 
 class Portal:
@@ -35,7 +38,7 @@ class Portal:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._process = os.getpid()
-        self._waiting: set[threading.Thread] = set()
+        self._waiting: set[object] = set()
         self._stoppable: dict[threading.Event, threading.Thread] = {}
 
     @property
@@ -113,21 +116,22 @@ class Portal:
     @contextlib.contextmanager
     def _waited_for(self) -> Iterator[None]:
         # A thread of a program that has come to its last line may still wait for its runs, unless it is a daemon.
-        thread = threading.current_thread()
-        new = not thread.daemon and thread not in self._waiting
-        if new:
-            self._waiting.add(thread)
+        mark = None if threading.current_thread().daemon else object()
+        if mark is not None:
+            self._waiting.add(mark)
         try:
             yield
         finally:
-            if new:
-                self._waiting.discard(thread)
+            if mark is not None:
+                with self._lock:
+                    self._waiting.discard(mark)
+                    self._lock.notify_all()
 
     def join(self) -> None:
-        """Wait for the threads, daemons left out, that wait for a run here. For the end of the interpreter."""
-        while self._waiting:
-            with contextlib.suppress(KeyError):
-                self._waiting.pop().join()
+        """Wait for the end of what threads, daemons left out, wait for. For the end of the interpreter."""
+        # Not for the threads: those of a pool end later than this.
+        with self._lock:
+            self._lock.wait_for(lambda: not self._waiting)
 
     async def run_from_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run and wait on the caller's own loop; cancelling the caller cancels it, and its end is waited for."""
@@ -157,6 +161,7 @@ class Portal:
         self.usable()
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            self._loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_WORKERS, "toolwright-work"))
             self._thread = threading.Thread(target=self._loop.run_forever, name="toolwright", daemon=True)
             self._thread.start()
         return self._loop
@@ -198,7 +203,7 @@ class Errand(concurrent.futures.Future[T]):
 
     def begin(self, coroutine: Coroutine[Any, Any, T]) -> None:
         """Start; called on the loop."""
-        self._task = self._loop.create_task(coroutine)
+        self._task = self._loop.create_task(coroutine, name=_ERRAND)
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[T]) -> None:
@@ -233,15 +238,19 @@ def _awaited(errand: Errand[T]) -> T:
 
 
 async def _wind_up(last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    # First what somebody asked for, which ends its own parts (a box in a thread) in order; then what is left of them.
     # What is held open is closed by *last*, each in its own task and order.
-    others = [
-        task
-        for task in asyncio.all_tasks()
-        if task is not asyncio.current_task() and not task.get_name().startswith(HELD)
-    ]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    for begins in (_ERRAND, ""):
+        tasks = [
+            task
+            for task in asyncio.all_tasks()
+            if task is not asyncio.current_task()
+            and task.get_name().startswith(begins)
+            and not task.get_name().startswith(HELD)
+        ]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     if last is not None:
         await last()
     await asyncio.get_running_loop().shutdown_default_executor()

@@ -36,9 +36,9 @@ def write(folder, name, source):
 
 def test_each_errand_has_a_twin_with_the_same_parameters():
     at_once = {"retire", "prune"}  # they ask nobody and run nothing
-    long = {"import_folder"}  # it says what it has taken when Ctrl-C ends it
+    assert inspect.iscoroutinefunction(Toolwright.adoctor)
     for name, method in inspect.getmembers(Errands, inspect.isfunction):
-        if name.startswith("_") or name in at_once | long or inspect.iscoroutinefunction(method):
+        if name.startswith("_") or name in at_once or inspect.iscoroutinefunction(method):
             continue
         twin = getattr(Errands, f"a{name}")
         assert inspect.iscoroutinefunction(twin)
@@ -65,6 +65,15 @@ def test_errands_are_awaited_while_the_loop_goes_on(tmp_path):
             edited = await tw.aedit("add", ADD.replace("a + b", "b + a"))
             assert str(edited.version) == "add@2"
             assert (await tw.acall("add", {"a": "x"})).status == "bad-call"
+            (tmp_path / "old").mkdir()
+            write(tmp_path / "old", "add", ADD)
+            write(tmp_path / "old", "nap", NAP)
+            (tmp_path / "old" / "manifest.json").write_text(
+                '{"add": {"description": "Add.", "file": "add.py"}, "nap": {"description": "Nap.", "file": "nap.py"}}'
+            )
+            report = await tw.aimport_folder(tmp_path / "old")
+            assert ([str(one.version) for one in report.taken], len(report.left)) == (["nap@1"], 1)
+            assert (await tw.adoctor()).layers
             assert tw.registry.stats("add").calls == 0  # of the version in force
         ticking.cancel()
         assert ticks > 20
@@ -163,17 +172,37 @@ CLIENT = """
 from collections.abc import Sequence
 from typing import assert_type
 
-from toolwright import Checkup, Forged, ImportReport, Outcome, Proposal, Run, RunResult, SettingValue, ToolInfo
-from toolwright import Event, ToolSpec, Toolwright, Verdict
+from toolwright import ApprovalAnswer, ApprovalRequest, Checkup, Cost, Event, FileRef, Forged, ImportReport
+from toolwright import ModelChoice, ModelError, NotFoundError, Outcome, Proposal, RefusedError, Run, RunResult
+from toolwright import SettingValue, Settings, Sink, Status, Steps, ToolInfo, ToolSpec, ToolVersion, Toolwright
+from toolwright import UserError, Verdict
 
 
 def mine(name: str) -> str:
     return name
 
 
-with Toolwright(tools=[mine]) as tw:
-    result = tw.run("task")
+async def approve(request: ApprovalRequest) -> ApprovalAnswer:
+    return ApprovalAnswer(request.question.name == "x", reason="no")
+
+
+sink: Sink = Steps()
+with Toolwright(tools=[mine], approve=approve, sink=sink) as tw:
+    try:
+        result = tw.run("task", files=["x.csv"], out="out")
+    except (ModelError, RefusedError, NotFoundError, UserError) as error:
+        print(error.exit_code)
     assert_type(result, RunResult)
+    assert_type(result.cost, Cost)
+    assert_type(result.made, tuple[str, ...])
+    assert_type(tw.settings, Settings)
+    assert_type(tw.model(), ModelChoice)
+    assert_type(tw.registry.get("x"), ToolVersion)
+    assert_type(tw.registry.names(), list[str])
+    assert_type(tw.newest_conversation(), Run)
+    outcome = tw.call("x")
+    assert_type(outcome.status, Status)
+    assert_type(outcome.files, tuple[FileRef, ...])
     assert_type(tw.run("more", history=result), RunResult)
     assert_type(tw.call("x", {"a": 1}), Outcome)
     assert_type(tw.spec("words"), ToolSpec)
@@ -201,6 +230,13 @@ async def main() -> None:
         assert_type(await tw.amake({}), Forged)
         assert_type(await tw.aspec("words"), ToolSpec)
         assert_type(await tw.avalidate("x", "source"), Verdict)
+        assert_type(await tw.aimport_file("x.py"), Forged)
+        assert_type(await tw.aimport_folder("x"), ImportReport)
+        assert_type(await tw.aadopt("x"), Forged)
+        assert_type(await tw.aedit("x", "source"), Forged)
+        assert_type(await tw.adoctor(), Checkup)
+        events = tw.stream("task", history="last")
+        await events.aclose()
         async for event in tw.stream("task"):
             assert_type(event, Event)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from html.parser import HTMLParser
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolwright import RunResult, Toolwright
+from toolwright import Event, RunResult, Steps, Toolwright
 from toolwright.listing import Infos
 from toolwright.notebook import code, facts, listing
 
@@ -93,3 +94,29 @@ def test_an_endless_answer_is_cut():
 @pytest.mark.parametrize("empty", [Infos(), Infos([])])
 def test_an_empty_shelf_is_an_empty_table(empty):
     assert "tool" in harmless(empty._repr_html_())
+
+
+def test_steps_are_lines_that_steer_no_terminal_and_name_what_happens():
+    page = io.StringIO()
+    steps = Steps(page)
+    for kind, data in (
+        ("tool-requested", {"name": "add", "description": "Add\nnumbers.\x1b[2J"}),
+        ("check", {"check": "load", "passed": None, "detail": "{name.__class__}"}),
+        ("outcome", {"status": "raised", "value": None, "detail": "ValueError: no"}),
+        ("outcome", {"status": "ok", "value": {"a": "é"}, "detail": ""}),
+        ("approval-asked", {"name": "add", "powers": ["host a.example:443"]}),
+        ("approval-answered", {"yes": False, "who": "nobody", "reason": "not \u202etoday"}),
+        ("tool-called", {"name": "add", "arguments": {"a": "x" * 1000}}),
+        ("text-delta", {"text": "not a step"}),
+    ):
+        steps.emit(Event(kind, "20261125-101500-9f3a2c", data))
+    *lines, longest = page.getvalue().splitlines()
+    assert lines == [
+        "asks for a tool  add: Add numbers.\\x1b[2J",
+        "    load      could not run  {name.__class__}",
+        "  =    raised: ValueError: no",
+        '  =    {"a": "é"}',
+        "  add asks for host a.example:443",
+        "  nobody said no not \\x202etoday",
+    ]
+    assert len(longest) == 200
