@@ -18,6 +18,7 @@ import pytest
 from example_world import EXAMPLES, VOWELS, kernel_in, run
 
 from docs_support.pages import ROOT
+from docs_support.steady import differs
 from docs_support.world import has_full_sandbox
 from toolwright.store.home import Home
 
@@ -36,12 +37,20 @@ def test_every_example_stands_in_the_list_and_has_a_test():
         assert len((EXAMPLES / name).read_text().splitlines()) <= 140
 
 
+def as_listed(name, printed, *, number=0):
+    """What was printed is what the list of examples shows, in its block of that number."""
+    blocks = re.findall(rf"```text {re.escape(name)}\n(.*?)```", (EXAMPLES / "README.md").read_text(), re.DOTALL)
+    assert not (wrong := differs(blocks[number].splitlines(), printed)), f"examples/README.md, {name}:\n{wrong}"
+
+
 def test_a_script_makes_a_tool_and_the_next_run_of_it_reuses_the_tool(here):
     first, second = run(here, "script.py", VOWELS), run(here, "script.py")
     assert first.stdout.splitlines() == [
         "5 vowels.",
         "made ['count_vowels@1'], reused [], on the shelf: ['count_vowels']",
     ]
+    as_listed("script.py", first.stdout)
+    as_listed("script.py", second.stdout, number=1)
     assert "tool-made: count_vowels" in first.stderr
     assert "reused ['count_vowels@1']" in second.stdout
 
@@ -51,6 +60,7 @@ def test_a_box_of_ones_own_runs_every_guest(here):
     said = re.fullmatch(r"5 vowels\.\n(\d+) guests, [\d.]+ s in all\n", done.stdout)
     assert said is not None, done.stdout
     assert int(said[1]) >= 3  # it was loaded, tried and called
+    as_listed("own_box.py", done.stdout)
 
 
 @needs_hosts
@@ -59,6 +69,7 @@ def test_ones_own_code_is_asked_and_its_yes_is_on_record(here, tmp_path):
     empty.write_text("")
     here.environment["TOOLWRIGHT_POLICY"] = str(empty)
     done = run(here, "own_approval.py", RATE)
+    as_listed("own_approval.py", done.stdout)
     assert re.match(r"fetch_exchange_rate asks for host 127\.0\.0\.1:\d+\n", done.stdout), done.stdout
     assert "complete 1 USD is 3.71 ILS now; 5,000 USD are 18550.0 ILS." in done.stdout
     with contextlib.closing(Home.open(here.home)) as home:
@@ -84,6 +95,7 @@ def test_a_cron_job_is_answered_by_its_policy_file(here):
     policy = here.home / "policy.toml"
     done = run(here, "cron_job.py", str(policy), RATE)
     assert done.stdout == ""
+    as_listed("cron_job.py", re.sub(r",\d{3} INFO", ",875 INFO", done.stderr))  # one line, and nothing of libraries
     assert re.search(r" INFO complete run=\S+ made=\['fetch_exchange_rate@1', 'convert_amount@1'\]", done.stderr)
 
 
@@ -130,6 +142,7 @@ def test_fastapi_stream_sends_each_event_and_who_leaves_cancels_the_run(here):
         _, answer = streamed(port, VOWELS)
         assert answer.headers["content-type"].startswith("text/event-stream")
         blocks = [block.splitlines() for block in answer.read().decode().strip().split("\n\n")]
+        as_listed("fastapi_stream.py", "\n".join(blocks[0]))
         kinds = [block[0].removeprefix("event: ") for block in blocks]
         assert (kinds[0], kinds[-1]) == ("run-started", "result")
         assert "tool-made" in kinds
@@ -169,7 +182,7 @@ def test_a_notebook_installs_nothing_runs_a_task_and_shows_the_tool(tmp_path, mo
     assert "pip install" not in re.sub(r"#.*|`.*`", "", first.source)
     assert first.outputs == last.outputs == []
     assert shown(second)["text/plain"].startswith("RunResult(output='5 vowels.', status='complete'")
-    assert "This model is scripted" in second.outputs[0]["text"]
+    as_listed("notebook.ipynb", second.outputs[0]["text"])
     table = shown(second)["text/html"]
     assert "<table" in table
     assert "count_vowels@1" in table
