@@ -14,6 +14,7 @@ from pydantic_ai.settings import ModelSettings as CallSettings
 from toolwright.models.faults import NoToolsError
 from toolwright.models.link import Link
 from toolwright.models.loose import object_of
+from toolwright.models.quoting import quoted
 from toolwright.models.speech import ANSWER, in_words
 from toolwright.models.underway import under_way
 from toolwright.models.written import told, unmistakable, without_thinking
@@ -59,7 +60,8 @@ class Plain(Link):
             except NoToolsError as error:
                 self._switch(str(error))
             else:
-                return self._judged(read_out(response, model_request_parameters), model_request_parameters)
+                meant = read_out(response, model_request_parameters, messages)
+                return self._judged(meant, model_request_parameters)
         asked = in_words(messages, model_request_parameters)
         settings = {key: value for key, value in (model_settings or {}).items() if "tool" not in key}
         given, call = cast(CallSettings, settings), under_way()
@@ -69,7 +71,7 @@ class Plain(Link):
             response = await self.wrapped.request(asked, given, ModelRequestParameters(allow_text_output=True))
         finally:
             call.on_text = hears
-        response = understood(response, model_request_parameters)
+        response = understood(response, model_request_parameters, messages)
         if pieces and hears is not None and (words := _text(response)) and not unread(response):
             hears(words)
         return response
@@ -118,18 +120,22 @@ def _mark(response: ModelResponse) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def read_out(response: ModelResponse, parameters: ModelRequestParameters) -> ModelResponse:
+def read_out(
+    response: ModelResponse, parameters: ModelRequestParameters, messages: list[ModelMessage]
+) -> ModelResponse:
     """*response* with the calls that it wrote into its text, where these are unmistakable and it made none."""
     if any(isinstance(part, ToolCallPart) for part in response.parts) or response.finish_reason == "length":
         return response
     words, calls = unmistakable(_text(response), [tool.name for tool in parameters.function_tools])
-    if not calls:
+    if not calls or quoted(calls, messages):
         return response
     written = [ToolCallPart(call.name, dict(call.arguments), tool_call_id="") for call in calls]
     return replace(response, parts=[*_texts(words), *written], finish_reason="tool_call")
 
 
-def understood(response: ModelResponse, parameters: ModelRequestParameters) -> ModelResponse:
+def understood(
+    response: ModelResponse, parameters: ModelRequestParameters, messages: list[ModelMessage]
+) -> ModelResponse:
     """What an answer in plain text means: words, or one tool call; marked, with what of it could not be read."""
     cut = response.finish_reason == "length"
     text = without_thinking(_text(response))
@@ -144,6 +150,8 @@ def understood(response: ModelResponse, parameters: ModelRequestParameters) -> M
     if said.call is None:
         problem = ("half" if cut else "broken") if said.broken else "truncated" if cut else ""
         return marked(replace(response, parts=_texts(said.words)), asked="plain", unread=problem)
+    if quoted([said.call], messages):
+        return marked(replace(response, parts=_texts(text)), asked="plain", unread="truncated" if cut else "")
     call = ToolCallPart(said.call.name, json.dumps(said.call.arguments, ensure_ascii=False), tool_call_id="")
     response = replace(response, parts=[*_texts(said.words), call], finish_reason="tool_call")
     return marked(response, asked="plain")

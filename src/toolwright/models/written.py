@@ -100,6 +100,11 @@ def unmistakable(text: str, names: Collection[str]) -> tuple[str, list[Written]]
     return text, []
 
 
+def written_in(text: str, names: Collection[str]) -> list[Written]:
+    """Every call that stands anywhere in *text*, however it is written; *names* are the tools that count."""
+    return [call for _, _, body in _pieces(text[:MOST]) for call in _calls(body, names, strict=False)]
+
+
 def _pieces(text: str) -> Iterator[tuple[int, int, str]]:
     """Where in *text* a call may stand, the surest first: between marks, in a block, as bare JSON."""
     for pattern in _MARKED:
