@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -177,8 +177,10 @@ def own_tools(
     warn: Callable[[str], None] | None = None,
 ) -> OwnTools:
     """What a person brings beside the shelf, by what they say and by the settings. UserError; starts no server."""
-    keep_out = (settings.home,)
+    keep_out: tuple[Path, ...] = (settings.home,)
     own = OwnTools(house, settings.namespace, warn, keep_out)
+    if settings.functions or any(isinstance(one, str) for one in tools):
+        keep_out = (*keep_out, *_written(settings))
     for name, reference in settings.functions:
         own.bring(Later(partial(named, reference, keep_out), name))
     for one in tools:
@@ -189,6 +191,15 @@ def own_tools(
     for text in (*settings.mcp, *mcp):
         own.bring(mcp_server(text, settings.namespace))
     return own
+
+
+def _written(settings: Settings) -> list[Path]:
+    """The folders that generated tools may write to, by the policy and by what a person said yes to."""
+    found = [path for rule in settings.policy.rules if rule.action != "deny" for path in rule.writes]
+    if (settings.home / "home.db").exists():
+        with closing(Home.open(settings.home)) as home:
+            found += [path for _, one in home.approvals.list(settings.namespace) for path in one.grant.writes]
+    return list(map(Path, dict.fromkeys(found)))
 
 
 def _by_role(settings: Settings) -> dict[str, ModelSettings]:

@@ -25,6 +25,8 @@ _HOW = "Write module:function, such as billing:lookup, or path/to/file.py:lookup
 def named(reference: str, keep_out: Sequence[Path] = ()) -> Callable[..., Any]:
     """The callable that *reference* names. UserError; what lies in *keep_out*, or is a tool's file, is not imported.
 
+    *keep_out*: the home first, then folders that generated tools may write to.
+
     Modules are looked for as ever, and last in the current folder: a file left there shadows nothing.
     """
     module, colon, attribute = reference.rpartition(":")
@@ -107,11 +109,9 @@ def _check(origin: str | None, keep_out: Sequence[Path]) -> None:
     if origin is None or origin in ("built-in", "frozen"):
         return
     real = os.path.realpath(origin)
-    if any(path_within(real, os.path.realpath(own)) for own in keep_out):
-        raise UserError(
-            f"{origin} lies in Toolwright's home: what is there was written by a model and runs in the sandbox only. "
-            "Call the tool by its name instead."
-        )
+    for number, own in enumerate(keep_out):
+        if path_within(real, os.path.realpath(own)):
+            raise UserError(f"{origin} lies in {_WHERE_HOME if number == 0 else _where_written(own)}")
     if HANDED_OUT in Path(real).parts:
         raise UserError(
             f"{origin} was left by a tool in a run, so a model may have written it. Read it, and if it is yours, move "
@@ -122,6 +122,19 @@ def _check(origin: str | None, keep_out: Sequence[Path]) -> None:
             f"{origin} is the file of a generated tool, which runs in the sandbox only. Take it in with "
             f"`toolwright import {origin}`, and call it by its name."
         )
+
+
+_WHERE_HOME = (
+    "Toolwright's home: what is there was written by a model and runs in the sandbox only. Call the tool by its name "
+    "instead."
+)
+
+
+def _where_written(folder: Path) -> str:
+    return (
+        f"{folder}, where a generated tool may write: it may be a tool's code by now. Keep modules of your own in "
+        "another folder, or take the leave to write there back."
+    )
 
 
 def _is_kept_out(folder: str, keep_out: Sequence[Path]) -> bool:
