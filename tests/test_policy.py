@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -292,7 +293,7 @@ def test_decide_is_total_and_an_allow_never_covers_more_than_it_says(asked, tabl
 def test_an_approval_covers_nothing_wider_than_what_was_shown(shown, asked, standing):
     grant = Grant(shown.grant.hosts) if standing else shown.grant
     given_yes = Approval(
-        shown.namespace, shown.name, grant, shown.packages, shown.effect, shown.origin, "d", standing=standing
+        shown.namespace, shown.name, grant, shown.packages, shown.effect, shown.origin, shown.digest, standing=standing
     )
     if given_yes.covers(asked):
         assert asked.namespace == shown.namespace
@@ -304,6 +305,8 @@ def test_an_approval_covers_nothing_wider_than_what_was_shown(shown, asked, stan
             assert not (asked.grant.writes)
         else:
             assert (asked.name, asked.origin) == (shown.name, shown.origin)
+            assert asked.origin != "host" or asked.digest == shown.digest
             assert not (asked.effect == "writes" and shown.effect != "writes")
     if not standing:
         assert given_yes.covers(shown)
+        assert given_yes.covers(replace(shown, digest="of another text")) == (shown.origin != "host")

@@ -248,14 +248,14 @@ import json; print(json.dumps(result.to_json()))
         cwd=scene.home.parent,
     )
     until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with scene.open() as tw:
+    with scene.open() as tw:
+        while time.monotonic() < until:
             runs = tw.runs()
             if runs and [one for one in tw.events(runs[0].id) if one.kind == "tool-called"]:
                 break
-        time.sleep(0.1)
+            time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=60)
     result = json.loads(said.strip().splitlines()[-1])
     assert (result["status"], result["made"]) == ("cancelled", ["save@1"])
     with scene.open() as tw:
