@@ -11,6 +11,7 @@ import pytest
 from orchestrator_stage import CONVERT, CONVERT_ASKED, Heard, calls, says, writes
 from test_orchestrator_files import SAVE, ask
 
+from cli.shop import hears_ctrl_c
 from toolwright.errors import NotFoundError, UserError
 
 DIES = """
@@ -246,6 +247,7 @@ import json; print(json.dumps(result.to_json()))
         stdout=subprocess.PIPE,
         text=True,
         cwd=scene.home.parent,
+        preexec_fn=hears_ctrl_c,
     )
     until = time.monotonic() + 60
     with scene.open() as tw:

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from cli.shop import hears_ctrl_c
 from outside.endpoint import Endpoint, says
 from toolwright import Toolwright
 from toolwright.settings import load
@@ -167,6 +168,7 @@ class Stage:
             cwd=self.folder,
             env=environ(self.folder, **environment),
             start_new_session=True,
+            preexec_fn=hears_ctrl_c,
         )
 
 
