@@ -91,8 +91,9 @@ def at_model(url: str) -> list[str]:
 
 
 def hears_ctrl_c() -> None:
-    """For a child: whoever runs the tests in the background has SIGINT ignored, and that would be inherited."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """For a child: whoever runs the tests in the background has signals ignored, and that would be inherited."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _on_a_terminal() -> None:

@@ -158,5 +158,6 @@ class _Screen(pyte.Screen):
 
 
 def _on_a_terminal() -> Any:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background has it ignored
+    for number in (signal.SIGINT, signal.SIGHUP):  # whoever runs the tests in the background has them ignored
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

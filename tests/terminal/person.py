@@ -246,4 +246,5 @@ def _flat(text: str) -> str:
 
 
 def _hears_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background has it ignored
+    for number in (signal.SIGINT, signal.SIGHUP):  # whoever runs the tests in the background has them ignored
+        signal.signal(number, signal.SIG_DFL)
