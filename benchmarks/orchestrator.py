@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     served: list[float] = []
     begins: list[float] = []
     ends: list[float] = []
-    with _endpoint(steps) as port, tempfile.TemporaryDirectory() as out:
+    with endpoint(steps) as port, tempfile.TemporaryDirectory() as out:
         base_url = f"http://127.0.0.1:{port}/v1"
         with Toolwright("openai:benchmark", base_url=base_url, home=shelf.filled(TOOLS)) as tw:
             for turn in range(runs + 1):
@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def _endpoint(steps: int) -> Iterator[int]:
+def endpoint(steps: int) -> Iterator[int]:
+    """A scripted endpoint in a process of its own: its port. A run on it takes *steps* model calls."""
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.endpoint", str(steps)],
         stdout=subprocess.PIPE,

@@ -13,10 +13,15 @@ from functools import cache
 from pathlib import Path
 
 from toolwright import schema, toolfile
+from toolwright.joining import found_root, join, papers_at, shared_trust
+from toolwright.provenance.trust import Trust
 from toolwright.registry import Registry
-from toolwright.search import FtsRetriever
-from toolwright.store import Change
+from toolwright.search import FtsRetriever, LargeIndex
+from toolwright.shelves import trust_of
+from toolwright.store import Change, Store
+from toolwright.store.aws.address import Address
 from toolwright.store.home import Home
+from toolwright.store.keys import HomeKeys
 from toolwright.store.local import LocalStore
 from toolwright.tool import CHECKS, Candidate, Check, Contract, ToolVersion, Verdict
 
@@ -72,11 +77,42 @@ def _verdict(name: str, description: str) -> Verdict:
     return Verdict(Candidate(spec, source), Contract(spec), tuple(Check(check, True) for check in CHECKS))
 
 
+def store(home: Path, address: Address | None = None) -> Store:
+    """The store of *home*, as the root opens it: its own files, or the shared shelf at *address*."""
+    if address is None:
+        return LocalStore(home, FtsRetriever(large=LargeIndex(home / "index.tantivy")))
+    from toolwright.store.aws.shared import AwsStore
+
+    def found(folder: Path | None) -> FtsRetriever:
+        return FtsRetriever(large=None if folder is None else LargeIndex(folder))
+
+    return AwsStore(address, home, found)
+
+
+def trust(home: Path, address: Address | None = None) -> Trust:
+    """Whom *home* believes about its own shelf, or about the shared one at *address*."""
+    if address is None:
+        return trust_of(home)
+    from toolwright.store.aws.client import Client
+    from toolwright.store.aws.papers import TablePapers
+    from toolwright.store.aws.table import Table
+
+    return shared_trust(home, TablePapers(Table(Client(address))), str(address))
+
+
+def rooted(address: Address, first: Path, *others: Path) -> None:
+    """Let *first* make the trust root of the shared shelf at *address*, and the *others* join it."""
+    with papers_at(address) as papers:
+        root = found_root(HomeKeys(first), papers, str(address))
+        for home in others:
+            join(HomeKeys(home), papers, str(address), root.fingerprint)
+
+
 @contextmanager
 def shelf(home: Path) -> Iterator[Registry]:
     """The registry of *home*, opened as the root opens it, without a limit on its tools."""
     books = Home.open(home)
-    registry = Registry(LocalStore(home, FtsRetriever()), books.calls, books.audit)
+    registry = Registry(store(home), books.calls, books.audit, trust=trust(home))
     try:
         yield registry
     finally:
@@ -103,6 +139,11 @@ def filled(count: int) -> Path:
     return home
 
 
+@cache
+def _trust(home: Path) -> Trust:
+    return trust_of(home)
+
+
 def put(home: Path, proven: Verdict) -> None:
     """Write the two files of *proven* as version 1, as `Registry.admit` does, without its care for the disk."""
     version = ToolVersion(proven, 1, "agent", created_at=time.time())
@@ -111,4 +152,5 @@ def put(home: Path, proven: Verdict) -> None:
     change = Change("active", version.created_at, 1, "agent", "admitted")
     record = toolfile.to_record(version) | {"dollars": None, "changes": [asdict(change)], "state": "active"}
     (folder / "1.py").write_text(toolfile.write(version), "utf-8")
-    (folder / "1.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "ascii")
+    signed = _trust(home).signed(record, 1, {})
+    (folder / "1.json").write_text(json.dumps(signed, indent=1, sort_keys=True) + "\n", "ascii")

@@ -40,3 +40,24 @@ def median(ordered: Sequence[float]) -> float:
 def count(args: argparse.Namespace, normal: int, quick: int) -> int:
     """How many samples to take: *normal*, or *quick* under `--quick`, which shows that it runs and no more."""
     return quick if args.quick else normal
+
+
+def blocks_ms(
+    calls: Mapping[str, tuple[Callable[[], object], float]], rounds: int, gap_s: float
+) -> dict[str, list[float]]:
+    """`interleaved_ms` by blocks: in each of *rounds* every callable is called its number of times, *gap_s* apart.
+
+    Within a block a call meets what its own predecessor left behind (a pool that is being refilled, warm caches), and
+    the blocks of one round are close enough for the machine to be as noisy to one as to the other. The first round is
+    not counted. A number below one is for what is too slow for each round: 0.25 is once in four.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, (call, times) in calls.items():
+            for _ in range(int(times) or int((number - 1) % round(1 / times) == 0)):
+                time.sleep(gap_s)
+                start = time.perf_counter()
+                call()
+                if number:
+                    taken[name].append((time.perf_counter() - start) * 1000)
+    return {name: sorted(times) for name, times in taken.items()}

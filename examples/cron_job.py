@@ -19,7 +19,7 @@ from pathlib import Path
 from toolwright import RunResult, Toolwright, ToolwrightError
 
 log = logging.getLogger("cron_job")
-EXIT = {"complete": 0, "incomplete": 3, "failed": 5, "cancelled": 130}
+EXIT = {"complete": 0, "incomplete": 3, "needs-approval": 8, "failed": 5, "cancelled": 130}
 
 
 def work(policy: Path, task: str) -> RunResult:

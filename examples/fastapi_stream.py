@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
+from starlette.background import BackgroundTask
 
 from toolwright import Toolwright
 
@@ -32,12 +33,15 @@ async def run(task: str, request: Request) -> StreamingResponse:
     """The events of a run of *task*, the last one its `result`."""
     tw: Toolwright = request.app.state.tw
 
+    heard = tw.stream(task)
+
     async def events() -> AsyncIterator[str]:
-        async for event in tw.stream(task):  # leaving this loop early cancels the run
+        async for event in heard:
             body = {"run_id": event.run_id, "at": event.at, **event.data}
             yield f"event: {event.kind}\ndata: {json.dumps(body, default=str)}\n\n"
 
-    return StreamingResponse(events(), media_type="text/event-stream")
+    # Closed before its end, it cancels the run: also where whoever left is noticed while an event is being sent.
+    return StreamingResponse(events(), media_type="text/event-stream", background=BackgroundTask(heard.aclose))
 
 
 @app.get("/tools")

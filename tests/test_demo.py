@@ -104,9 +104,8 @@ def test_with_ask_the_person_answers_once_for_each_host_and_no_is_heard(tmp_path
     assert code == 130, screen
 
 
-@pytest.mark.parametrize(
-    "how", [["--sandbox", "landlock"], pytest.param([], marks=pytest.mark.long)], ids=["option", "environment"]
-)
+@pytest.mark.parametrize("how", [["--sandbox", "landlock"], []], ids=["option", "environment"])
+@pytest.mark.long
 def test_without_namespaces_the_demo_does_the_task_that_needs_no_host_and_says_so(tmp_path, how):
     if LinuxSandbox("landlock").profile == "none":
         pytest.skip("this machine has no Landlock")

@@ -14,6 +14,8 @@ from docs_support.pages import PAGES, ROOT, Block, Page, page
 from docs_support.play import has_parts, opened, output_of, play
 from docs_support.world import has_full_sandbox
 from toolwright import settings
+from toolwright.models.pricetable import FILE as PRICES
+from toolwright.models.pricetable import read_prices
 from toolwright.models.scripted import ScriptedServer
 from toolwright.store.home import Home
 
@@ -23,7 +25,20 @@ MEANT = {"console": r"(check|screen \d+(x\d+)?)( full)?( long)?", "text": rf"out
 LINKED = [*PAGES, Page("CONTRIBUTING.md"), Page("CHANGELOG.md")]
 
 
-RUN = [pytest.param(one, id=one.name) for one in PAGES if has_parts(one)]
+SLOW = {
+    "docs/commands.md",
+    "docs/python.md",
+    "docs/chat.md",
+    "docs/own-tools.md",
+    "docs/moving-over.md",
+    "docs/guardrails.md",
+}
+"""Pages whose commands take long together: they run with the long tests."""
+RUN = [
+    pytest.param(one, id=one.name, marks=[pytest.mark.long] if one.name in SLOW else [])
+    for one in PAGES
+    if has_parts(one)
+]
 LONG = [pytest.param(one, id=one.name) for one in PAGES if any("long" in b.words for b in one.of("console"))]
 
 
@@ -57,7 +72,12 @@ def test_what_takes_long_prints_what_the_page_shows(shown):
 @each("toml")
 def test_toml_is_read_by_what_reads_it(block, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    is_policy = "rule" in tomllib.loads(block.text)
+    tables = set(tomllib.loads(block.text))
+    if "price" in tables:
+        (tmp_path / PRICES).write_text(block.text, "utf-8")
+        assert len(read_prices(tmp_path / PRICES).prices) == block.text.count("[[price]]")
+        return
+    is_policy = bool({"rule", "packages", "prune"} & tables)
     (tmp_path / ("policy.toml" if is_policy else "config.toml")).write_text(block.text, "utf-8")
     read = settings.load(tmp_path)
     if is_policy:

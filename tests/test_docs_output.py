@@ -146,6 +146,7 @@ def renewed(text):
     return refreshed(shown, played), [one.wrong for one in played if one.wrong]
 
 
+@pytest.mark.long
 def test_a_page_is_filled_with_what_is_printed_and_then_stays():
     (first, wrong), drift = renewed(SAMPLE)
     assert not wrong

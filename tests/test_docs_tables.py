@@ -14,7 +14,9 @@ from toolwright import Toolwright, errors, orchestrator, powers, settings
 from toolwright.cli import COMMANDS, cli
 from toolwright.cli.call import EXIT as _EXIT
 from toolwright.cli.run import EXIT_CODES
-from toolwright.policy import _RULE_KEYS
+from toolwright.configfile import LEFT_OPEN
+from toolwright.deeds import DeedWord
+from toolwright.policyfile import RULE_KEYS
 from toolwright.powers import STRICT_LIMITS, Grant, Limits
 from toolwright.requests import FIXED
 from toolwright.settings import ENV_PREFIX, KEYS, RoleModel, Settings
@@ -37,9 +39,10 @@ def quantity(words):
 
 
 def default_of(key):
-    if key.startswith("limits."):
-        return getattr(DEFAULTS.limits, key.removeprefix("limits."))
-    return getattr(DEFAULTS, key)
+    found = DEFAULTS
+    for name in key.split("."):
+        found = getattr(found, name)
+    return found
 
 
 def test_every_setting_is_in_the_table_in_its_order():
@@ -55,6 +58,14 @@ def test_a_setting_has_the_default_and_the_variable_that_the_table_says(row):
         assert DEFAULTS.orchestrator == DEFAULTS.generator == DEFAULTS.examiner == RoleModel()
     elif key == "context_tokens":
         assert (DEFAULTS.context_tokens, said) == (None, "what the server reports, or 128,000")
+    elif key in ("sandbox.engine", "sandbox.image", "sandbox.runtime", "signer", "approvals.timeout_s") or (
+        key.startswith(("store_", "embeddings", "budget.", "keep.")) and key in LEFT_OPEN
+    ):
+        assert (default_of(key), said) == (None, LEFT_OPEN[key])
+    elif key in ("limits.sandboxes", "limits.calls_per_minute"):
+        assert (getattr(DEFAULTS, key.removeprefix("limits.")), said) == (None, LEFT_OPEN[key])
+    elif key == "untrusted":
+        assert (said, DEFAULTS.untrusted) == ("none", ())
     elif key.startswith("tools."):
         assert (said, getattr(DEFAULTS, key.removeprefix("tools."))) == ("none", ())
     elif key == "policy":
@@ -155,14 +166,19 @@ def test_every_kind_of_event_is_in_the_table():
     assert [code(row["kind"])[0] for row in rows] == list(get_args(EventKind))
 
 
+def test_every_word_of_the_audit_is_in_the_table():
+    rows = page("docs/record.md").table("word")
+    assert {word for row in rows for word in code(row["word"])} == set(get_args(DeedWord))
+
+
 def test_every_key_of_a_rule_is_in_the_table():
     rows = page("docs/policy.md").table("key")
-    assert {name for row in rows for name in code(row["key"])} == set(_RULE_KEYS)
+    assert {name for row in rows for name in code(row["key"])} == set(RULE_KEYS)
 
 
 def test_the_powers_are_those_of_a_grant():
     rows = page("docs/policy.md").table("power")
-    assert [row["power"] + "s" for row in rows] == [one.name for one in fields(Grant)]
+    assert [row["power"] for row in rows] == [re.sub("(?<!s)s$", "", one.name) for one in fields(Grant)]
     assert code(page("docs/policy.md").text.partition("Packages off the allowed list (")[2].partition(")")[0]) == list(
         powers.ALLOWED_PACKAGES
     )

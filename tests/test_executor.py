@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 import threading
 import time
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from toolwright.call import Call, Outcome, Status
+from toolwright import outcomes
+from toolwright.call import Call, Outcome, Status, Usage
 from toolwright.errors import FaultError
 from toolwright.executor import Executor
-from toolwright.policy import Policy, policy_from
+from toolwright.policy import Policy
+from toolwright.policyfile import policy_from
 from toolwright.powers import NO_POWERS, STRICT_LIMITS, Limits
+from toolwright.sandbox import Ending, Exit
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.schema import tool_spec
 from toolwright.tool import CHECKS, Candidate, Check, Contract, ToolVersion, Verdict
@@ -160,16 +164,16 @@ def test_source_that_does_not_load_is_told_for_every_call_and_by_load():
 
 
 def test_a_secret_is_masked_wherever_it_stands_and_a_missing_one_is_named():
-    policy = '[[rule]]\naction = "allow"\nsecrets = ["WEATHER_KEY", "OTHER_KEY"]\n'
+    policy = '[[rule]]\naction = "allow"\nplain_secrets = ["WEATHER_KEY", "OTHER_KEY"]\n'
     body = "import os\nkey = os.environ['WEATHER_KEY']\nprint('key', key)\nif n: raise ValueError(key)\nreturn {key: [key, 'x']}"
-    holder = tool(body, returns="dict[str, list[str]]", powers={"secrets": ["WEATHER_KEY"]})
+    holder = tool(body, returns="dict[str, list[str]]", powers={"plain_secrets": ["WEATHER_KEY"]})
     good = executor(policy).call(holder, Call("work", {"n": 0}))
     assert (good.status, good.value, good.output) == (Status.OK, {"[secret]": ["[secret]", "x"]}, "key [secret]\n")
     bad = executor(policy).call(holder, Call("work", {"n": 1}))
     assert (bad.status, bad.detail.startswith("ValueError: [secret]")) == (Status.RAISED, True)
     without = executor(policy).call(holder, Call("work", {"n": 0}), grant=NO_POWERS)
     assert (without.status, "KeyError" in without.detail) == (Status.RAISED, True), "without powers there is none"
-    other = tool("return n", powers={"secrets": ["OTHER_KEY"]})
+    other = tool("return n", powers={"plain_secrets": ["OTHER_KEY"]})
     missing = executor(policy).call(other, Call("work", {"n": 0}))
     assert (missing.status, missing.reason) == (Status.DENIED, "secret-missing")
     assert "OTHER_KEY" in missing.detail
@@ -292,3 +296,98 @@ def test_the_assembled_house_keeps_its_home_out_of_every_grant(tmp_path):
     finally:
         parts.close()
     assert (got.status, got.reason) == (Status.DENIED, "home"), got
+
+
+def test_a_list_of_calls_ends_with_a_time_for_each_that_adds_up_to_the_guests():
+    ended = Exit(
+        Ending.EXITED,
+        claims=tuple(json.dumps({"item": n, "ok": True, "value": n}).encode() for n in range(3)),
+        times=(0.25, 0.5, 0.125),
+        loaded=True,
+        output="all",
+        usage=Usage(1.0, 0.75, 4096),
+    )
+    got = outcomes.of_items(ended, 3, {"type": "integer"}, Limits())
+    assert [one.value for one in got] == [0, 1, 2]
+    assert [one.usage.wall_s for one in got] == [0.375, 0.5, 0.125], "loading is the first one's"
+    assert [one.usage.cpu_s for one in got] == [0, 0, 0.75]
+    cut = replace(ended, ending=Ending.SIGNALLED, claims=ended.claims[:1], times=ended.times[:1])
+    got = outcomes.of_items(cut, 3, {"type": "integer"}, Limits())
+    assert [(one.status.value, one.usage.wall_s) for one in got] == [("ok", 0.25), ("killed", 0.75)]
+    assert (got[0].output, got[1].output) == ("", "all")
+
+
+def test_a_fault_between_answers_costs_one_item_and_one_before_them_all():
+    claim = json.dumps({"item": 0, "ok": True, "value": 1}).encode()
+    cut = Exit(Ending.FAULT, "It was ended from outside.", claims=(claim,), loaded=True)
+    got = outcomes.of_items(cut, 3, {"type": "integer"}, Limits())
+    assert [one.status.value for one in got] == ["ok", "fault"], "the third is sent to a fresh guest"
+    got = outcomes.of_items(replace(cut, claims=()), 3, {"type": "integer"}, Limits())
+    assert [one.status.value for one in got] == ["fault"] * 3
+
+
+def test_each_call_of_a_list_has_a_time_of_its_own():
+    body = "time.sleep(0.4 if n == 1 else 0)\nreturn n"
+    got = executor().map(tool(body, before="import time"), [Call("work", {"n": n}) for n in range(3)])
+    assert got[1].usage.wall_s > 0.35 > got[2].usage.wall_s
+
+
+class Counting:
+    """A box that notes how many items each job had, and whose it was."""
+
+    def __init__(self, box):
+        self.box, self.jobs = box, []
+
+    def run(self, job, **more):
+        self.jobs.append((len(job.arguments), job.tenant))
+        return self.box.run(job, **more)
+
+    def __getattr__(self, name):
+        return getattr(self.box, name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "jobs"),
+    [({}, [3]), ({"stateful": True}, [1, 1, 1]), ({"deterministic": False}, [1, 1, 1])],
+)
+def test_a_guest_serves_a_batch_unless_the_tool_says_that_calls_are_not_alike(kind, jobs):
+    box = Counting(BOX)
+    got = executor(box=box).map(tool("return n", **kind), [Call("work", {"n": n}) for n in range(3)])
+    assert [one.value for one in got] == [0, 1, 2]
+    assert [count for count, _ in box.jobs] == jobs
+
+
+def test_what_writes_to_the_world_gets_a_guest_for_each_call_but_not_where_it_has_no_powers(tmp_path):
+    rules = f'[[rule]]\naction = "allow"\nwrites = ["{tmp_path}"]\neffects = ["none", "reads", "writes"]\n'
+    body = f"open('{tmp_path}/log', 'a').write(str(n))\nif n == 1: os.abort()\nreturn n"
+    writer = tool(body, before="import os", powers={"writes": [str(tmp_path)]})
+    box, calls = Counting(BOX), [Call("work", {"n": n}) for n in range(3)]
+    assert [one.status.value for one in executor(rules, box=box).map(writer, calls)] == ["ok", "killed", "ok"]
+    assert (tmp_path / "log").read_text() == "012", "each has run once"
+    assert [count for count, _ in box.jobs] == [1, 1, 1]
+    box.jobs.clear()
+    executor(rules, box=box).map(tool("return n", powers={"writes": [str(tmp_path)]}), calls, grant=NO_POWERS)
+    assert [count for count, _ in box.jobs] == [3]
+
+
+def test_calls_of_two_owners_or_runs_never_share_a_guest():
+    box = Counting(BOX)
+    whose = [("one", "r1"), ("one", "r1"), ("one", "r2"), ("two", "r2")]
+    calls = [Call("work", {"n": n}, namespace, run) for n, (namespace, run) in enumerate(whose)]
+    got = executor(box=box).map(tool("SEEN.append(n)\nreturn SEEN", before="SEEN = []", returns="list"), calls)
+    assert [one.value for one in got] == [[0], [0, 1], [2], [3]]
+    assert box.jobs == [(2, "one"), (1, "one"), (1, "two")]
+
+
+def test_a_list_says_what_is_known_as_it_comes_and_stops_when_it_is_told_to():
+    cancel, heard = threading.Event(), []
+
+    def on_each(index, outcome):
+        heard.append(index)
+        if index == 1:
+            cancel.set()
+
+    calls = [Call("work", {"n": "x" if n == 3 else n}) for n in range(5)]
+    got = executor().map(tool("return n", stateful=True), calls, cancel=cancel, on_each=on_each)
+    assert [one.status.value for one in got] == ["ok", "ok", "cancelled", "bad-call", "cancelled"]
+    assert heard == [3, 0, 1, 2, 4]

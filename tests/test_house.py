@@ -1,6 +1,7 @@
 """The rules of the house, as tests: small modules, floors, strict types, clean lint, light start-up."""
 
 import ast
+import os
 import pathlib
 import resource
 import subprocess
@@ -33,10 +34,25 @@ def test_floors_hold():
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("mypy")
 def test_types_are_strict():
     done = tool("mypy")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("mypy")
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_types_are_strict_as_other_systems_see_them(platform):
+    done = tool("mypy", "--config-file", f".ci/mypy-{platform}.ini", "--platform", platform)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.xdist_group("groups")
+def test_a_group_of_tests_is_kept_together(request):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@groups"), "this pytest-xdist and pytest do not go together"
 
 
 def test_lint_is_clean():

@@ -1,20 +1,17 @@
 """Sets of packages, from the real index and small ones on loopback: locked, built once, never half, wheels only."""
 
 import hashlib
-import http.server
-import io
 import os
 import re
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-import zipfile
 
 import pytest
 
+from package_index import Index, sdist, started, wheel
 from toolwright.errors import FaultError, SpecError
 from toolwright.sandbox.packages import Environments
 from toolwright.sandbox.pip_settings import read_pip_settings, uv_settings
@@ -28,106 +25,11 @@ print(sets.path(sys.argv[2:]))
 """
 
 
-def wheel(name, version="1.0", requires=(), tag="py3-none-any"):
-    info = f"{name}-{version}.dist-info"
-    needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
-    files = {
-        f"{name}.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    files[f"{info}/RECORD"] = "".join(f"{each},,\n" for each in [*files, f"{info}/RECORD"])
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return f"{name}-{version}-{tag}.whl", data.getvalue()
-
-
-def sdist(name, marker, version="1.0"):
-    setup = (
-        f"open({str(marker)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name={name!r}, version={version!r})\n"
-    )
-    files = {"setup.py": setup, "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(f"{name}-{version}/{path}")
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return f"{name}-{version}.tar.gz", data.getvalue()
-
-
-class Index:
-    """A package index on loopback: `gate` holds back wheels while it is not set, `status` is that of every answer."""
-
-    def __init__(self, *files):
-        self.files = dict(files)
-        self.asked = []
-        self.fetched = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.waiting = threading.Event()
-        self.status = 200
-        index = self
-
-        class Answers(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                index.answer(self)
-
-            do_HEAD = do_GET
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/simple"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def answer(self, request):
-        _, kind, name, *_ = request.path.split("/")
-        body = self.page(name) if kind == "simple" else self.wheel(name)
-        request.send_response(200 if body and self.status == 200 else self.status if body else 404)
-        request.send_header("Content-Type", "text/html" if kind == "simple" else "application/octet-stream")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        if request.command == "GET":
-            request.wfile.write(body)
-
-    def page(self, name):
-        self.asked.append(name)
-        files = {each: data for each, data in self.files.items() if each.split("-")[0] == name}
-        link = '<a href="/files/{0}#sha256={1}">{0}</a>'
-        return "".join(link.format(each, hashlib.sha256(data).hexdigest()) for each, data in files.items()).encode()
-
-    def wheel(self, name):
-        self.fetched.append(name)
-        if not self.gate.is_set():
-            self.waiting.set()
-            self.gate.wait(20)
-        return self.files[name]
-
-
 @pytest.fixture
 def index(monkeypatch):
     """A function that starts an Index and makes it the only one that pip's settings know."""
-    started = []
-
-    def start(*files):
-        started.append(Index(*files))
-        for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
-            monkeypatch.delenv(name)
-        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-        monkeypatch.setenv("PIP_INDEX_URL", started[-1].url)
-        monkeypatch.setenv("PIP_RETRIES", "0")
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.gate.set()
-        each.server.shutdown()
-        each.server.server_close()
+    with started(monkeypatch) as start:
+        yield start
 
 
 def imported(folder, code):

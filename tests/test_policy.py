@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from toolwright.errors import SettingsError, SpecError
-from toolwright.policy import Approval, Policy, Question, policy_from
-from toolwright.powers import Grant, host_power, host_within, least_effect, package_name, says_writing, split_host
+from toolwright.policy import Approval, Policy, Question
+from toolwright.policyfile import policy_from
+from toolwright.powers import (
+    Grant,
+    SecretBinding,
+    host_power,
+    host_within,
+    least_effect,
+    package_name,
+    says_writing,
+    split_host,
+    why_loud,
+)
 
 
 def rules(text: str) -> Policy:
     return policy_from(tomllib.loads(text), "policy.toml")
 
 
-def question(packages=(), effect="reads", name="look", origin="agent", namespace="local", **powers) -> Question:
-    grant = Grant(**{kind: tuple(value) for kind, value in powers.items()})
-    return Question(name, "Look.", grant, tuple(packages), effect, origin, namespace)
+def question(
+    packages=(), effect="reads", name="look", origin="agent", namespace="local", model="", **powers
+) -> Question:
+    grant = Grant(**{kind: value if value is True else tuple(value) for kind, value in powers.items()})
+    return Question(name, "Look.", grant, tuple(packages), effect, origin, namespace, model=model)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +50,9 @@ def question(packages=(), effect="reads", name="look", origin="agent", namespace
         ("0:0:0:0:0:0:0:1", "[::1]:443"),
         ("[0000::0001]", "[::1]:443"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example:443"),
+        ("TCP://Mail.Example.com:25", "tcp://mail.example.com:25"),
+        ("tcp://mail.example.com:025/", "tcp://mail.example.com:25"),
+        ("tcp://[::1]:5432", "tcp://[::1]:5432"),
     ],
 )
 def test_a_host_has_one_form_however_it_is_written(written, canonical):
@@ -52,6 +68,8 @@ def test_a_host_has_one_form_however_it_is_written(written, canonical):
         "example.com:65536", "example.com:x", "example.com:", "example.com:1:2", "example.com:٣", "[::1", "[::1]x",
         "[example.com]:80", "[]", "fe80::1%eth0", "127.1", "2130706433", "0x7f000001", "1.2.3.4.5", "*.0x1",
         "a" * 64 + ".com", "http://http://example.com", "example.com\n",
+        "tcp://example.com", "tcp://*.example.com:25", "tcp://:25", "tcp://a.com:25/x", "tcp://a.com:0", "tcp://tcp://a.com:1",
+        "tcp://a.com:25?x", "tcp://", "tcp://[::1]", "udp://a.com:53",
     ],
 )  # fmt: skip
 def test_what_is_no_host_is_refused_with_what_it_was(written):
@@ -91,6 +109,11 @@ def test_no_host_that_is_not_canonical_comes_through(text):
         ("*.example.com", "a.example.com", False),
         ("[::1]", "0:0:0:0:0:0:0:1", True),
         ("127.0.0.1", "127.0.0.2", False),
+        ("tcp://a.com:443", "a.com", False),
+        ("a.com", "tcp://a.com:443", False),
+        ("tcp://b.a.com:443", "*.a.com", False),
+        ("tcp://a.com:443", "tcp://a.com:443", True),
+        ("tcp://a.com:443", "tcp://a.com:444", False),
     ],
 )
 def test_a_wildcard_stands_for_subdomains_at_its_port(asked, own, within):
@@ -114,9 +137,9 @@ def test_paths_have_one_form_and_no_way_up():
     [
         ("send a mail", True), ("Sends it", True), ("sending", True), ("send_report", True), ("write", True),
         ("writing rows", True), ("deletes", True), ("deleted", True), ("deleting", True), ("pay a bill", True),
-        ("transferring money", True), ("e-mail", True), ("emails somebody", True), ("PUBLISH", True), ("publishing", True),
+        ("transferring money", True), ("e-mail", True), ("e_mail_report", True), ("emails somebody", True), ("PUBLISH", True), ("publishing", True),
         ("payload", False), ("repay", False), ("sender", False), ("rewrite", False), ("overwriter", False),
-        ("undeleted", False), ("transferable", False), ("paysheet", False), ("typewriter", False), ("read a page", False),
+        ("undeleted", False), ("transferable", False), ("paysheet", False), ("typewriter", False), ("read a page", False), ("the mail", False),
     ],
 )  # fmt: skip
 def test_writing_words_count_as_whole_words(text, writes):
@@ -131,6 +154,9 @@ def test_a_claim_raises_the_effect_and_never_lowers_it():
     assert least_effect("f", "Sends it.", host, "none") == "writes"
     assert least_effect("f", "Looks.", host, "writes") == "writes"
     assert least_effect("f", "Looks.", folder, "none") == "writes"
+    assert least_effect("f", "Looks.", Grant(plain_secrets=("KEY",))) == "reads"
+    assert least_effect("f", "Looks.", Grant(hosts=("tcp://db.a.com:5432",))) == "writes", "nobody reads what passes"
+    assert least_effect("f", "Looks.", Grant(subprocess=True)) == "none", "it stays in its box"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +182,8 @@ def test_a_requirement_with_versions_is_known_by_its_name():
         assert package_name(text) == "pandas"
 
 
+BOUND = "KEY@api.example.com:443/header/X-Key"
+ALLOW_TCP = '[[rule]]\naction = "allow"\nhosts = ["tcp://mail.a.com:25"]\neffects = ["writes"]\n'
 ALLOW_API = '[[rule]]\naction = "allow"\nhosts = ["*.example.com"]\n'
 
 
@@ -166,7 +194,32 @@ ALLOW_API = '[[rule]]\naction = "allow"\nhosts = ["*.example.com"]\n'
         ("", question(["pandas>=2"], "none"), "allow"),
         ("", question(["numpy"], "none"), "ask"),
         ("", question(hosts=["a.com"]), "ask"),
-        ("", question(secrets=["KEY"]), "ask"),
+        ("", question(plain_secrets=["KEY"]), "ask"),
+        ("", question(effect="none", subprocess=True), "ask"),
+        (ALLOW_API, question(hosts=["tcp://api.example.com:443"]), "ask"),
+        (ALLOW_API, question(hosts=["api.example.com"], plain_secrets=["KEY"]), "ask"),
+        (ALLOW_API, question(hosts=["api.example.com"], subprocess=True), "ask"),
+        (ALLOW_API + 'secrets = ["KEY"]', question(hosts=["api.example.com"], secrets=["KEY"]), "allow"),
+        (ALLOW_API + 'secrets = ["KEY"]', question(hosts=["api.example.com"], plain_secrets=["KEY"]), "ask"),
+        (ALLOW_API + 'secrets = ["KEY"]', question(hosts=["b.com"], secrets=["KEY"]), "ask"),
+        (ALLOW_API + f'secrets = ["{BOUND}"]', question(hosts=["api.example.com"], secrets=[BOUND]), "allow"),
+        (ALLOW_API + f'secrets = ["{BOUND}"]', question(hosts=["api.example.com"], secrets=["KEY"]), "ask"),
+        (ALLOW_API + 'plain_secrets = ["KEY"]', question(hosts=["api.example.com"], plain_secrets=["KEY"]), "allow"),
+        (ALLOW_API + 'plain_secrets = ["KEY"]', question(hosts=["api.example.com"], secrets=["KEY"]), "allow"),
+        (ALLOW_API + "subprocess = true", question(hosts=["api.example.com"], subprocess=True), "allow"),
+        (ALLOW_API + "subprocess = false", question(hosts=["api.example.com"], subprocess=True), "ask"),
+        (ALLOW_TCP, question(hosts=["tcp://mail.a.com:25"], effect="writes"), "allow"),
+        (ALLOW_TCP, question(hosts=["tcp://mail.a.com:26"], effect="writes"), "ask"),
+        (ALLOW_TCP, question(hosts=["mail.a.com:25"], effect="writes"), "ask"),
+        ('[[rule]]\naction = "deny"\nhosts = ["tcp://*"]', question(hosts=["tcp://a.com:25", "b.com"]), "deny"),
+        ('[[rule]]\naction = "deny"\nhosts = ["tcp://*"]', question(hosts=["a.com:25"]), "ask"),
+        ('[[rule]]\naction = "deny"\nhosts = ["*.a.com:25"]', question(hosts=["tcp://b.a.com:25"]), "ask"),
+        ('[[rule]]\naction = "deny"\nplain_secrets = ["*"]', question(plain_secrets=["KEY"]), "deny"),
+        ('[[rule]]\naction = "deny"\nplain_secrets = ["*"]', question(hosts=["a.com"], secrets=["KEY"]), "ask"),
+        ('[[rule]]\naction = "deny"\nplain_secrets = ["OTHER"]', question(plain_secrets=["KEY"]), "ask"),
+        ('[[rule]]\naction = "deny"\nsecrets = ["KEY"]', question(plain_secrets=["KEY"]), "deny"),
+        ('[[rule]]\naction = "deny"\nsubprocess = true', question(subprocess=True, reads=["/data"]), "deny"),
+        ('[[rule]]\naction = "deny"\nsubprocess = true', question(reads=["/data"]), "ask"),
         (ALLOW_API, question(hosts=["api.example.com"]), "allow"),
         (ALLOW_API, question(["numpy"], hosts=["api.example.com"]), "ask"),
         (ALLOW_API, question(hosts=["api.example.com", "b.com"]), "ask"),
@@ -182,8 +235,16 @@ ALLOW_API = '[[rule]]\naction = "allow"\nhosts = ["*.example.com"]\n'
         ('[[rule]]\naction = "deny"\nreads = ["/etc/keys"]', question(reads=["/etc"]), "deny"),
         ('[[rule]]\naction = "deny"\nreads = ["/etc"]', question(writes=["/etc/x"], effect="writes"), "deny"),
         ('[[rule]]\naction = "deny"\nwrites = ["/"]', question(reads=["/etc"]), "ask"),
-        ('[[rule]]\naction = "deny"\nsecrets = ["KEY"]', question(secrets=["KEY", "OTHER"]), "deny"),
+        ('[[rule]]\naction = "deny"\nsecrets = ["KEY"]', question(hosts=["a.com"], secrets=["KEY", "OTHER"]), "deny"),
         ('[[rule]]\naction = "deny"\npackages = ["Num_Py"]', question(["num-py>=1"], "none"), "deny"),
+        (ALLOW_API + 'tenants = ["shop_*"]', question(hosts=["api.example.com"], namespace="shop_eu"), "allow"),
+        (ALLOW_API + 'tenants = ["shop_*"]', question(hosts=["api.example.com"]), "ask"),
+        (ALLOW_API + 'models = ["openai:*"]', question(hosts=["api.example.com"], model="openai:large"), "allow"),
+        (ALLOW_API + 'models = ["openai:*"]', question(hosts=["api.example.com"], model="ollama:small"), "ask"),
+        (ALLOW_API + 'models = ["*"]', question(hosts=["api.example.com"]), "ask"),
+        ('[[rule]]\naction = "deny"\nmodels = ["ollama:*"]', question(effect="none", model="ollama:small"), "deny"),
+        ('[[rule]]\naction = "deny"\nmodels = ["ollama:*"]', question(effect="none", origin="person"), "allow"),
+        ('[[rule]]\naction = "deny"\ntenants = ["other"]', question(effect="none", namespace="other"), "deny"),
         ('[[rule]]\naction = "deny"', question(effect="none"), "deny"),
         ('[[rule]]\naction = "ask"', question(effect="none"), "ask"),
         (ALLOW_API + '[[rule]]\naction = "deny"', question(hosts=["api.example.com"]), "allow"),
@@ -209,6 +270,12 @@ def test_the_first_rule_that_speaks_about_a_question_decides(policy, asked, acti
         ('[[rule]]\naction = "allow"\neffects = ["some"]', "'some'"),
         ('[[rule]]\naction = "allow"\npackages = ["@"]', "'@'"),
         ('[rule]\naction = "allow"', "[[rule]]"),
+        ('[[rule]]\naction = "allow"\nsubprocess = "yes"', "true or false"),
+        ('[[rule]]\naction = "allow"\nhosts = ["tcp://*"]', "names each host"),
+        ('[[rule]]\naction = "allow"\nplain_secrets = ["*"]', "names each one"),
+        ('[[rule]]\naction = "deny"\nplain_secrets = ["a-b"]', "'a-b'"),
+        ('[[rule]]\naction = "deny"\nsecrets = ["KEY@a.com"]', "say where it goes"),
+        (f'[[rule]]\naction = "allow"\nsecrets = ["{BOUND}"]', "not among the hosts of this rule"),
         ("allow = true", "'allow'"),
     ],
 )
@@ -219,16 +286,127 @@ def test_a_policy_that_cannot_be_read_is_told_with_file_and_value(text, told):
     assert "policy.toml" in str(caught.value)
 
 
-HOSTS = some.sampled_from(["a.com", "b.a.com", "c.b.a.com", "*.a.com", "*.b.a.com", "a.com:80", "[::1]", "127.0.0.1"])
+def test_the_line_of_what_is_wrong_in_a_policy_is_told():
+    text = (
+        '# mine\n[[rule]]\naction = "deny"\n\n[[ rule ]]\naction = "allow"\nreads = ["/a"]\n"hosts" = [\n  "a b",\n]\n'
+    )
+    with pytest.raises(SettingsError, match=r"policy\.toml, rule 2 \(line 8\): host 'a b'"):
+        policy_from(tomllib.loads(text), "policy.toml", text)
+    text = "[[rule]]\nhosts = []\n\n[[rule]]\n"
+    with pytest.raises(SettingsError, match=r"rule 1 \(line 1\): action must be"):
+        policy_from(tomllib.loads(text), "policy.toml", text)
+    text = "# mine\n\nallow = true\n[[rule]]\n"
+    with pytest.raises(SettingsError, match=r"unknown key 'allow' \(line 3\)"):
+        policy_from(tomllib.loads(text), "policy.toml", text)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("KEY@API.example.com/header/x-api-key", "KEY@api.example.com:443/header/X-Api-Key"),
+        ("KEY@https://api.example.com:8443/header/AUTHORIZATION", "KEY@api.example.com:8443/header/Authorization"),
+        ("KEY@http://api.example.com/query/appId", "KEY@api.example.com:80/query/appId"),
+        ("KEY@[::1]:80/query/key", "KEY@[::1]:80/query/key"),
+        (" _k1@a.com/header/A ", "_k1@a.com:443/header/A"),
+    ],
+)
+def test_a_bound_secret_has_one_form(written, canonical):
+    assert str(SecretBinding.parse(written)) == canonical
+    assert str(SecretBinding.parse(canonical)) == canonical
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "KEY", "KEY@a.com", "KEY@a.com/header", "KEY@a.com/header/", "KEY@a.com/Header/X", "KEY@a.com/cookie/x",
+        "KEY@*.a.com/header/X", "KEY@tcp://a.com:25/header/X", "@a.com/header/X", "K-Y@a.com/header/X", "KEY@/header/X",
+        "KEY@a.com/header/X Y", "KEY@a.com/header/X:", "KEY@a.com/header/X\r\nY", "KEY@a.com/header/\u212a",
+        "KEY@a.com/query/a&b", "KEY@a.com/query/a=b", "KEY@a.com/query/a%20", "KEY@a.com/header/Host",
+        "KEY@a.com/header/content-LENGTH", "KEY@a.com/header/Transfer-Encoding", "KEY@a.com/header/proxy-authorization",
+        "KEY@a.com/header/Connection", "KEY@b@a.com/header/X", "KEY@a.com/x/header/X", "KÉY@a.com/header/X",
+    ],
+)  # fmt: skip
+def test_what_binds_no_secret_is_refused(written):
+    with pytest.raises(SpecError):
+        SecretBinding.parse(written)
+    with pytest.raises(SpecError):
+        Grant(hosts=("b.com", "c.com"), secrets=(written,))
+
+
+@given(
+    some.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True),
+    some.sampled_from(["a.com", "A.com:80", "http://b.a.com", "[::1]:99", "127.0.0.1:80"]),
+    some.sampled_from(["header", "query"]),
+    some.text(alphabet="abXY-_.~09", min_size=1, max_size=12),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_binding_survives_being_written_and_read(name, host, place, key):
+    try:
+        one = SecretBinding.parse(f"{name}@{host}/{place}/{key}")
+    except SpecError:
+        assert "~" in key or "." in key or "_" in key or key.lower() in ("te",)
+        return
+    assert SecretBinding.parse(str(one)) == one
+    assert one.host == host_power(host)
+    grant = Grant(hosts=(host,), secrets=(str(one),))
+    assert grant.bindings == (one,)
+    assert Grant.from_json(grant.to_json()) == grant
+
+
+def test_a_bare_secret_is_bound_to_the_one_http_host():
+    alone = Grant(hosts=("a.com:8443", "tcp://b.com:25"), secrets=("KEY",))
+    assert alone.secrets == ("KEY@a.com:8443/header/Authorization",)
+    assert Grant(hosts=("a.com",), secrets=("KEY@/query/key",)).secrets == ("KEY@a.com:443/query/key",)
+    for hosts in ((), ("a.com", "b.com"), ("*.a.com",), ("tcp://a.com:25",)):
+        with pytest.raises(SpecError, match="NAME@api"):
+            Grant(hosts=hosts, secrets=("KEY",))
+    assert Grant(hosts=("*.a.com",), secrets=("KEY@b.a.com/header/X",)).bindings[0].host == "b.a.com:443"
+    with pytest.raises(SpecError, match="not among the hosts"):
+        Grant(hosts=("a.com",), secrets=("KEY@a.com:80/header/X",))
+    with pytest.raises(SpecError, match="leave one of them out"):
+        Grant(hosts=("a.com",), secrets=("KEY",), plain_secrets=("KEY",))
+
+
+def test_what_is_newer_stands_in_the_json_form_only_where_it_is_used():
+    old = Grant(hosts=("a.com",), reads=("/data",))
+    assert old.to_json() == {"hosts": ["a.com:443"], "reads": ["/data"], "secrets": [], "writes": []}
+    loud = Grant(hosts=("tcp://a.com:25",), plain_secrets=("KEY",), subprocess=True)
+    assert (loud.to_json()["plain_secrets"], loud.to_json()["subprocess"]) == (["KEY"], True)
+    before = {"hosts": ["a.com:443"], "reads": [], "writes": [], "secrets": ["KEY"]}
+    assert Grant.from_json(before) == Grant(hosts=("a.com",), plain_secrets=("KEY",)), "what it stood for then"
+
+
+def test_a_loud_power_says_so_and_what_it_means():
+    loud = Grant(hosts=("tcp://a.com:25", "b.com"), reads=("/d",), plain_secrets=("KEY",), subprocess=True)
+    assert loud.words() == [
+        "host b.com:443", "tcp a.com:25 (loud)", "read /d", "plain_secret KEY (loud)", "subprocess (loud)",
+    ]  # fmt: skip
+    told = [why_loud(words) for words in loud.words()]
+    assert [bool(one) for one in told] == [False, True, False, True, True]
+    assert "a.com:25" in told[1]
+    assert "KEY" in told[3]
+
+
+HOSTS = some.sampled_from(
+    ["a.com", "b.a.com", "c.b.a.com", "*.a.com", "*.b.a.com", "a.com:80", "[::1]", "127.0.0.1", "tcp://a.com:443"]
+)
 PATHS = some.sampled_from(["/", "/a", "/a/b", "/ab", "/a/b/c"])
 SECRETS = some.sampled_from(["KEY", "OTHER"])
-GRANTS = some.builds(
-    Grant,
-    some.lists(HOSTS, max_size=3).map(tuple),
-    some.lists(PATHS, max_size=2).map(tuple),
-    some.lists(PATHS, max_size=2).map(tuple),
-    some.lists(SECRETS, max_size=2).map(tuple),
-)
+PLACES = some.sampled_from(["header/X", "query/key"])
+
+
+@some.composite
+def grants(draw):
+    hosts = draw(some.lists(HOSTS, max_size=3))
+    plain = draw(some.lists(SECRETS, max_size=1))
+    known = [host_power(one) for one in hosts if not one.startswith(("tcp", "*"))]
+    bound = [f"{draw(SECRETS)}@{host}/{draw(PLACES)}" for host in known[: draw(some.integers(0, 2))]]
+    bound = [one for one in bound if one.partition("@")[0] not in plain]
+    paths = some.lists(PATHS, max_size=2).map(tuple)
+    return Grant(tuple(hosts), draw(paths), draw(paths), tuple(bound), tuple(plain), draw(some.booleans()))
+
+
+GRANTS = grants()
 PACKAGES = some.lists(
     some.one_of(some.sampled_from(["pandas", "numpy>=1", "x @ https://a"]), some.text(max_size=8)), max_size=2
 )
@@ -241,6 +419,7 @@ QUESTIONS = some.builds(
     some.sampled_from(["none", "reads", "writes"]),
     some.sampled_from(["agent", "person", "host"]),
     some.sampled_from(["local", "other"]),
+    model=some.sampled_from(["", "ollama:small", "openai:large"]),
 )
 
 
@@ -266,9 +445,14 @@ def test_covers_is_an_order_and_a_union_covers_both(one, two, three):
                 "reads": some.lists(PATHS, max_size=2),
                 "writes": some.lists(PATHS, max_size=2),
                 "secrets": some.lists(SECRETS, max_size=2),
+                "plain_secrets": some.lists(SECRETS, max_size=1),
+                "subprocess": some.booleans(),
                 "packages": some.lists(some.sampled_from(["numpy", "Pandas"]), max_size=2),
                 "names": some.lists(some.sampled_from(["look", "*", "s*"]), max_size=2),
                 "effects": some.lists(some.sampled_from(["none", "reads", "writes"]), max_size=2),
+                "origins": some.lists(some.sampled_from(["agent", "person", "host"]), max_size=2),
+                "tenants": some.lists(some.sampled_from(["local", "oth*"]), max_size=1),
+                "models": some.lists(some.sampled_from(["ollama:*", "*:small"]), max_size=2),
             },
         ),
         max_size=3,
@@ -279,11 +463,20 @@ def test_decide_is_total_and_an_allow_never_covers_more_than_it_says(asked, tabl
     policy = policy_from({"rule": tables}, "policy.toml")
     decision = policy.decide(asked)
     assert decision == policy.decide(asked)
+    *before, last = policy.explain(asked)
+    assert (last.decides, last.action, last.rule) == (True, decision.action, decision.rule)
+    assert not any(one.decides or not one.said for one in before)
+    assert len(before) == (int(last.rule.split()[1]) - 1 if last.rule.startswith("rule") else len(tables))
+    told = tables[len(before)] if last.rule.startswith("rule") else {}
+    assert asked.model or not told.get("models"), "a rule about models says nothing of what none wrote"
+    assert told.get("tenants") in (None, [], ["local" if asked.namespace == "local" else "oth*"])
     assert decision.action in ("allow", "ask", "deny")
     if decision.action == "allow" and (asked.grant or asked.effect == "writes"):
         told = tables[int(decision.rule.split()[1]) - 1] if decision.rule.startswith("rule") else {}
-        lists = (tuple(told.get(kind, ())) for kind in ("hosts", "reads", "writes", "secrets"))
-        assert Grant(*lists).covers(asked.grant)
+        lists = {kind: tuple(told.get(kind, ())) for kind in ("hosts", "reads", "writes", "plain_secrets")}
+        assert Grant(**lists, subprocess=told.get("subprocess", False)).covers(replace(asked.grant, secrets=()))
+        named = {*told.get("secrets", ()), *told.get("plain_secrets", ())}
+        assert {one.name for one in asked.grant.bindings} <= named
         if asked.effect == "writes" and told:
             assert "writes" in told.get("effects", ())
 
@@ -291,7 +484,7 @@ def test_decide_is_total_and_an_allow_never_covers_more_than_it_says(asked, tabl
 @given(QUESTIONS, QUESTIONS, some.booleans())
 @settings(max_examples=400, deadline=None)
 def test_an_approval_covers_nothing_wider_than_what_was_shown(shown, asked, standing):
-    grant = Grant(shown.grant.hosts) if standing else shown.grant
+    grant = Grant(shown.grant.http_hosts) if standing else shown.grant
     given_yes = Approval(
         shown.namespace, shown.name, grant, shown.packages, shown.effect, shown.origin, shown.digest, standing=standing
     )
@@ -303,6 +496,7 @@ def test_an_approval_covers_nothing_wider_than_what_was_shown(shown, asked, stan
             assert not (asked.grant.secrets)
             assert not (asked.grant.reads)
             assert not (asked.grant.writes)
+            assert asked.grant == Grant(asked.grant.http_hosts)
         else:
             assert (asked.name, asked.origin) == (shown.name, shown.origin)
             assert asked.origin != "host" or asked.digest == shown.digest
@@ -310,3 +504,34 @@ def test_an_approval_covers_nothing_wider_than_what_was_shown(shown, asked, stan
     if not standing:
         assert given_yes.covers(shown)
         assert given_yes.covers(replace(shown, digest="of another text")) == (shown.origin != "host")
+
+
+@pytest.mark.parametrize("each", fields(Grant), ids=lambda each: each.name)
+def test_a_grant_with_any_power_at_all_is_not_empty(each):
+    value = {
+        "hosts": ("a.com",),
+        "reads": ("/data",),
+        "writes": ("/data",),
+        "secrets": ("KEY@a.com/header/X",),
+        "plain_secrets": ("KEY",),
+        "subprocess": True,
+    }[each.name]
+    hosts = ("a.com",) if each.name == "secrets" else ()
+    one = Grant(hosts=hosts, **{each.name: value}) if hosts else Grant(**{each.name: value})
+    assert one
+    assert bool(one) == any(True for _ in one.each())
+    assert not Grant()
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "covered"),
+    [
+        ("acme", "acme", True), ("acme", "Acme==9", True), ("acme==2.1.0", "acme==2.1.0", True),
+        ("acme==2.1.0", "acme == 2.1.0", True), ("acme==2.1.0", "acme", False), ("acme==2.1.0", "acme==9", False),
+        ("acme[extra]", "acme", False), ("acme", "other", False), ("acme==2.1.0", "pandas==2.0", True),
+    ],
+)  # fmt: skip
+def test_a_yes_to_one_version_of_a_package_is_none_to_another(said, asked, covered):
+    first = question(packages=[said])
+    given = Approval("local", "look", first.grant, first.packages, "reads", "agent", "0" * 64, "me", 1.0)
+    assert given.covers(question(packages=[asked])) is covered

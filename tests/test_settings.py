@@ -12,7 +12,7 @@ import pytest
 
 from toolwright.errors import SettingsError
 from toolwright.homes import find_home, trust
-from toolwright.settings import KEYS, Settings, load
+from toolwright.settings import KEYS, BoxSettings, Settings, load
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -46,7 +46,10 @@ def test_the_later_word_wins(tmp_path, monkeypatch):
 
 
 _GOOD = {
-    "surface": "fixed", "namespace": "team", "stream": "yes", "sandbox": "landlock", "limits.profile": "strict",
+    "untrusted": "/srv/letters", "approvals.away": "pause",
+    "store": "s3://bucket/prefix?table=table", "store_s3_url": "http://127.0.0.1:9000",
+    "store_dynamodb_url": "http://127.0.0.1:9000", "surface": "fixed", "namespace": "team", "stream": "yes", "store_streams": "yes", "signer": "billing:signer", "layers": "no", "sandbox.profile": "landlock",
+    "sandbox.box": "container", "sandbox.weakest": "full", "limits.profile": "strict",
     "tools.functions": "billing:lookup", "run_wall_s": "60", "limits.wall_s": "1.5", "limits.cpu_s": "1.5", "limits.load_s": "1.5",
 }  # fmt: skip
 
@@ -77,7 +80,9 @@ def test_every_setting_can_come_from_its_variable_and_stands_on_its_page(tmp_pat
     [
         ("max_tools", "many"), ("max_tools", "-1"), ("max_tools", "1.5"), ("max_tools", "nan"), ("max_tools", "1e400"),
         ("run_wall_s", "0"), ("run_wall_s", "inf"), ("run_wall_s", "soon"), ("surface", "round"), ("namespace", "a b"),
-        ("attempts", "0"), ("max_steps", "0"), ("attempts", "1.5"), ("stream", "maybe"), ("sandbox", "none"), ("limits.memory_bytes", "64M"), ("model", " "),
+        ("attempts", "0"), ("max_steps", "0"), ("attempts", "1.5"), ("stream", "maybe"), ("sandbox", "none"), ("sandbox.weakest", "none"), ("sandbox.box", "full"), ("limits.memory_bytes", "64M"), ("limits.sandboxes", "0"), ("untrusted", "letters"), ("model", " "), ("approvals.away", "wait"), ("approvals.timeout_s", "0"),
+        ("store", "https://bucket"), ("store", "s3://bucket/prefix"), ("store", "s3://b?table=table"),
+        ("store", "s3://bucket/a b?table=table"), ("store_s3_url", "bucket"), ("store_dynamodb_url", "localhost:8000"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_told_with_key_value_and_place(tmp_path, monkeypatch, key, value):
@@ -112,6 +117,28 @@ def test_a_file_that_cannot_be_used_is_told_with_its_place(tmp_path, text, told)
     assert str(home) in said or "nowhere.toml" in said
     with pytest.raises(SettingsError):
         load(tmp_path / "other", {"xyzzy": 1})
+
+
+def test_one_word_says_box_and_profile_wherever_it_stands_and_a_longer_name_wins(tmp_path, monkeypatch):
+    home = config(tmp_path / "home", 'sandbox = "container"\n')
+    assert load(home).sandbox == BoxSettings(box="container")
+    assert load(home, {"sandbox": "full"}).sandbox == BoxSettings("full", "linux")
+    monkeypatch.setenv("TOOLWRIGHT_SANDBOX", "landlock")
+    found = load(home)
+    assert (found.sandbox, found.origins["sandbox.box"]) == (BoxSettings("landlock", "linux"), "$TOOLWRIGHT_SANDBOX")
+    monkeypatch.setenv("TOOLWRIGHT_SANDBOX_PROFILE", "full")
+    assert load(home).sandbox == BoxSettings("full", "linux")
+    assert load(home, {"sandbox": "auto"}).sandbox == BoxSettings()
+    config(
+        tmp_path / "table",
+        '[sandbox]\nweakest = "container"\nengine = "podman"\nimage = "x@sha256:1"\nruntime = "runsc"\n',
+    )
+    monkeypatch.delenv("TOOLWRIGHT_SANDBOX_PROFILE")
+    monkeypatch.delenv("TOOLWRIGHT_SANDBOX")
+    assert load(tmp_path / "table").sandbox == BoxSettings(
+        engine="podman", image="x@sha256:1", runtime="runsc", weakest="container"
+    )
+    assert "sandbox = ['full']" in refused(config(tmp_path / "list", 'sandbox = ["full"]\n'))
 
 
 def test_a_policy_in_the_home_is_read_and_one_that_is_named_goes_before(tmp_path):
@@ -210,3 +237,10 @@ def test_a_home_that_cannot_be_read_is_told(tmp_path):
         assert str(home) in refused(home)
     finally:
         home.chmod(0o700)
+
+
+def test_a_key_in_the_address_of_a_shared_shelf_is_refused_and_not_repeated(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOOLWRIGHT_STORE", "s3://AKIA:secretkey@bucket?table=table")
+    told = refused(tmp_path)
+    assert "no key and no port" in told
+    assert "secretkey" not in told

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from toolwright.forge import Forged
     from toolwright.listing import ToolInfo
     from toolwright.models.values import ModelChoice
+    from toolwright.permission import Explained
     from toolwright.policy import ApprovalAnswer, ApprovalRequest
     from toolwright.pruning import Proposal
     from toolwright.runs import RunResult
     from toolwright.settings import Settings
     from toolwright.steps import Steps
+    from toolwright.store.secrets import SecretInfo
     from toolwright.tool import ToolSpec, ToolVersion, Verdict
     from toolwright.trace import Cost, Event, Run, Sink
 
@@ -44,6 +46,7 @@ _ADDRESSES = {
     "Checkup": "checkup",
     "Cost": "trace",
     "Event": "trace",
+    "Explained": "permission",
     "FileRef": "call",
     "Forged": "forge",
     "ImportReport": "folders",
@@ -53,6 +56,7 @@ _ADDRESSES = {
     "Run": "trace",
     "RunResult": "runs",
     "SettingValue": "configfile",
+    "SecretInfo": "store.secrets",
     "Settings": "settings",
     "Sink": "trace",
     "Status": "call",
@@ -82,6 +86,7 @@ __all__ = [  # noqa: RUF022 - the way in comes first
     "Checkup",
     "Cost",
     "Event",
+    "Explained",
     "FileRef",
     "Forged",
     "ImportReport",
@@ -90,6 +95,7 @@ __all__ = [  # noqa: RUF022 - the way in comes first
     "Proposal",
     "Run",
     "RunResult",
+    "SecretInfo",
     "SettingValue",
     "Settings",
     "Sink",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ NOT_FINITE = ["NaN", "Infinity", "-Infinity"]
 """The canonical JSON of the floats that JSON has no number for; allowed by `Annotated[float, 'nan']` alone."""
 
 _DEEPEST = 20
+_MOST = 5000
+"""Annotations read for one signature: a few lines of aliases can stand for more types than any memory holds."""
 _PLAIN: dict[str, Schema] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -82,6 +84,12 @@ class Scope:
     """Classes and type aliases of the module."""
     read_class: Callable[[ast.stmt | ast.expr, Reader], Schema | None] = lambda _node, _reader: None
     """The schema of a class (or of a call that makes one); None if the node is an alias."""
+    steps: Iterator[int] = field(default_factory=lambda: iter(range(_MOST)))
+
+    def step(self) -> None:
+        """Count one annotation or base class that is read; SpecError beyond any honest number."""
+        if next(self.steps, None) is None:
+            raise SpecError(f"The types here stand for more than {_MOST} others; write 'Any' further down.")
 
 
 class Reader:
@@ -96,6 +104,7 @@ class Reader:
         """The JSON Schema of the annotation *node*; SpecError with what to write instead."""
         if self._depth > _DEEPEST:
             raise SpecError(f"An annotation is nested more than {_DEEPEST} deep; write 'Any' further down.")
+        self.scope.step()
         inner = Reader(self.scope, self._within, self._depth + 1)
         if isinstance(node, ast.Constant) and node.value is None:
             return {"type": "null"}

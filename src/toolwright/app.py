@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -13,10 +14,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from toolwright import settings as settings_module
+from toolwright.answering import Answering
 from toolwright.consent import Approve
-from toolwright.errands import Errands, on_this_loop
+from toolwright.errands import Errands
 from toolwright.errors import UserError
-from toolwright.orchestrator import Options
+from toolwright.household import Options
+from toolwright.looping import on_this_loop
 from toolwright.policy import ApprovalAnswer
 from toolwright.portal import CLOSED, Portal, at_exit
 from toolwright.runs import RunResult
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from toolwright.toolset import ToolwrightToolset
 
 
-class Toolwright(Upkeep, Errands):
+class Toolwright(Upkeep, Errands, Answering):
     """An agent that makes the tools it lacks. A context manager; thread-safe; many runs at once.
 
     *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that
@@ -106,6 +109,7 @@ class Toolwright(Upkeep, Errands):
         task: str = "",
         *,
         files: Sequence[str | Path] = (),
+        untrusted: Sequence[str | Path] = (),
         out: str | Path | None = None,
         resume: str | None = None,
         history: RunResult | Run | str | None = None,
@@ -113,17 +117,21 @@ class Toolwright(Upkeep, Errands):
     ) -> RunResult:
         """Do *task* and wait. Ctrl-C ends the run, keeps its trace and returns its result `cancelled`.
 
-        *files* are put into the tools' work folder, read-only; what tools leave is copied to *out*. *resume* goes on
-        with the run of that id instead. *history* is a run (its result, record or id) whose conversation *task* goes on
-        with: what was said, its files, its tools. Raises UserError before anything began (no model, no such file).
+        *files* are put into the tools' work folder, read-only, and so are *untrusted* ones, whose text nobody vouches
+        for (docs/policy.md); what tools leave is copied to *out*. *resume* goes on with the run of that id instead.
+        *history* is a run (its result, record or id) whose conversation *task* goes on with: what was said, its files,
+        its tools. Raises UserError before anything began (no model, no such file).
         """
-        return self._portal.run(self._run(task, files, out, resume, history, self._approve, sink))
+        return self._portal.run(
+            self._run(task, self._options(files, out, untrusted), resume, history, self._approve, sink)
+        )
 
     async def arun(
         self,
         task: str = "",
         *,
         files: Sequence[str | Path] = (),
+        untrusted: Sequence[str | Path] = (),
         out: str | Path | None = None,
         resume: str | None = None,
         history: RunResult | Run | str | None = None,
@@ -131,13 +139,16 @@ class Toolwright(Upkeep, Errands):
     ) -> RunResult:
         """`run`, awaited. An async `approve` runs on the caller's loop."""
         approve = on_this_loop(self._approve)
-        return await self._portal.run_from_loop(self._run(task, files, out, resume, history, approve, sink))
+        return await self._portal.run_from_loop(
+            self._run(task, self._options(files, out, untrusted), resume, history, approve, sink)
+        )
 
     async def stream(
         self,
         task: str = "",
         *,
         files: Sequence[str | Path] = (),
+        untrusted: Sequence[str | Path] = (),
         out: str | Path | None = None,
         resume: str | None = None,
         history: RunResult | Run | str | None = None,
@@ -146,7 +157,7 @@ class Toolwright(Upkeep, Errands):
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         listener = _Listener(asyncio.get_running_loop(), events)
         work = asyncio.ensure_future(
-            self.arun(task, files=files, out=out, resume=resume, history=history, sink=listener)
+            self.arun(task, files=files, untrusted=untrusted, out=out, resume=resume, history=history, sink=listener)
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
         ended = False
@@ -159,13 +170,13 @@ class Toolwright(Upkeep, Errands):
                 yield Event("result", result.run_id, result.to_json())
         finally:
             work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            # Whoever cancels again and again, as a group of anyio does, ends the waiting and not what is waited for.
+            await asyncio.wait([work])
 
     async def _run(
         self,
         task: str,
-        files: Sequence[str | Path],
-        out: str | Path | None,
+        options: Options,
         resume: str | None,
         history: RunResult | Run | str | None,
         approve: Approve | None,
@@ -177,17 +188,28 @@ class Toolwright(Upkeep, Errands):
                 if history is not None:
                     raise UserError("A resumed run goes on with what it began with; leave out `history`.")
                 await self._parts.registry.opened()
-                return await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
+                result = await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
+                await asyncio.to_thread(self._tell_end, result)
+                return result
             if not task.strip():
                 raise UserError("The task is empty; say in a sentence what is to be done.")
             await self._parts.registry.opened()
-            options = self._options(files, out)
             before = _id_of(history)
             return await self._parts.orchestrator.run(
                 task, run_id=run_id, options=options, approve=approve, sink=heard, history=before
             )
 
-    def _options(self, files: Sequence[str | Path] = (), out: str | Path | None = None) -> Options:
+    def _tell_end(self, result: RunResult) -> None:
+        """Put the result behind the trace of a run that a kill kept from telling it."""
+        if self._parts.home.runs.last_kind(result.run_id) not in ("result", ""):
+            self._parts.switchboard.emit(Event("result", result.run_id, result.to_json()))
+
+    def _options(
+        self,
+        files: Sequence[str | Path] = (),
+        out: str | Path | None = None,
+        untrusted: Sequence[str | Path] = (),
+    ) -> Options:
         own = self.settings
         return Options(
             surface=own.surface,
@@ -195,8 +217,11 @@ class Toolwright(Upkeep, Errands):
             max_new_tools=own.max_new_tools,
             max_tools=own.max_tools,
             wall_s=own.run_wall_s,
+            away=own.approvals.away,
+            answer_s=own.approvals.timeout_s,
             namespace=own.namespace,
-            files=tuple(str(path) for path in files),
+            files=tuple(str(path) for path in (*files, *untrusted)),
+            untrusted=(*own.untrusted, *(os.path.realpath(Path(path).expanduser()) for path in untrusted)),
             out="" if out is None else str(out),
         )
 

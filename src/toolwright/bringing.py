@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,21 +12,22 @@ from typing import Any
 from toolwright import schema, toolfile
 from toolwright.call import Outcome, Status
 from toolwright.consent import Approve, Consent, request_for, request_of
-from toolwright.editing import body_of, doctests, edited_candidate, summary
+from toolwright.editing import body_of, declared, doctests, edited_candidate, summary
 from toolwright.errors import SpecError, UserError
 from toolwright.forge import Forged
 from toolwright.meant import function_in
 from toolwright.owntools import Usable
 from toolwright.policy import ApprovalAnswer
 from toolwright.powers import Origin
+from toolwright.promoting import told
 from toolwright.requests import asked_about, spec_of, truth
 from toolwright.settings import Settings
 from toolwright.stopping import in_thread
-from toolwright.tool import Candidate, Contract, ToolSpec, Verdict
+from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Place, Sink
 from toolwright.wiring import Parts
 
-POWERS = ("hosts", "packages", "reads", "writes", "secrets")
+POWERS = ("hosts", "packages", "reads", "writes", "secrets", "plain_secrets", "subprocess")
 """The kinds of powers that can be said of a function."""
 _ASKED = (
     "description",
@@ -65,7 +67,7 @@ class Bringing:
             why = f"Your own tool {same.name} does what looks like the same ({same.source})"
             return Forged(None, (), f"{why}; to have {spec.name} made all the same, say what it lacks (`reason`).")
         place, emit = Place(self.run_id), self.parts.switchboard.emit
-        forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit)
+        forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit, insist=True)
         return await asked_about(forged, self.parts.forge, self._consent())
 
     async def validate(self, name: str, source: str, asked: Mapping[str, Any], origin: Origin = "agent") -> Verdict:
@@ -88,7 +90,7 @@ class Bringing:
         """
         before = await in_thread(threading.Event(), self.parts.registry.as_recorded, name)
         candidate = edited_candidate(before, body_of(source), _known(asked))
-        verdict = await self._verdict(candidate, "person")
+        verdict = await self._verdict(candidate, "person", before)
         return await self._admitted(verdict, new_version=True, requests=before.requests)
 
     async def adopt(self, name: str) -> Forged:
@@ -96,21 +98,28 @@ class Bringing:
         text, version = await in_thread(threading.Event(), self.parts.registry.edited, name)
         source = toolfile.read(text).source
         candidate = replace(version.candidate, source=source, lock=())
-        verdict = await self._verdict(candidate, "person")
+        verdict = await self._verdict(candidate, "person", version)
         return await self._admitted(verdict, new_version=True, requests=version.requests)
 
     async def agreed(self, version: Usable) -> ApprovalAnswer:
         """What the person says to the powers of *version*; if nobody is there, a no with the lines for the policy."""
         return await self._consent().ask(request_of(version, self.run_id))
 
-    async def _verdict(self, candidate: Candidate, origin: Origin) -> Verdict:
+    async def _verdict(self, candidate: Candidate, origin: Origin, earlier: ToolVersion | None = None) -> Verdict:
         verdict = await self._validated(candidate, origin)
         if verdict.pending is None or verdict.pending.status is not Status.NEEDS_APPROVAL:
             return verdict
-        answer = await self._consent().ask(request_for(verdict.candidate, origin, self.run_id))
+        before = "" if earlier is None else await asyncio.to_thread(self._if_agreed, earlier)
+        asking = request_for(verdict.candidate, origin, self.run_id, checks=verdict.checks, before=before)
+        answer = await self._consent().ask(asking)
         if answer.yes:
             return await self._validated(verdict.candidate, origin)
         return replace(verdict, pending=refused(verdict.pending, answer))
+
+    def _if_agreed(self, version: ToolVersion) -> str:
+        """The source of *version* if a person said yes to that very thing: only then is what changed the question."""
+        known = self.parts.home.approvals.digests(version.spec.namespace, version.name)
+        return version.candidate.source if version.digest in known else ""
 
     async def _validated(self, candidate: Candidate, origin: Origin) -> Verdict:
         contract = Contract(candidate.spec, notes=("No examiner was asked.",))
@@ -132,12 +141,14 @@ class Bringing:
             requests=requests,
             new_version=new_version,
         )
-        return Forged(admission.version, (verdict,), "", won=admission.won)
+        return Forged(admission.version, (verdict,), told(admission.version), won=admission.won)
 
     def candidate(self, name: str, source: str, asked: Mapping[str, Any]) -> Candidate:
-        """The function *name* in *source*, with what it and *asked* say of it. UserError, SpecError."""
+        """The function *name* in *source*, with what it, its header and *asked* say of it. UserError, SpecError."""
         body = body_of(source)
-        spec = self._spec(name, body, _known(asked))
+        said = declared(source)
+        over = {key: value for key, value in _known(asked).items() if value or key not in said}
+        spec = self._spec(name, body, said | over)
         return Candidate(spec, body, packages=spec.packages, grant=spec.grant)
 
     def _spec(self, name: str, source: str, asked: Mapping[str, Any]) -> ToolSpec:
@@ -154,7 +165,7 @@ class Bringing:
             input_params=asked.get("input_params") or signature,
             return_type=asked.get("return_type") or signature,
             example=asked.get("example") or doctests(signature.docstring, name),
-            powers={kind: list(asked.get(kind) or ()) for kind in POWERS},
+            powers={kind: asked[kind] for kind in POWERS if asked.get(kind)},
             effect=asked.get("effect") or "none",
             deterministic=truth(asked, "deterministic", default=True),
             stateful=truth(asked, "stateful", default=False),

@@ -69,6 +69,8 @@ class Outcome:
     output: str = ""
     usage: Usage = field(default_factory=Usage)
     files: tuple[FileRef, ...] = ()
+    egress: tuple[str, ...] = ()
+    """A line for each request through the egress proxy: `allowed host:port bytes status` or `refused host:port why`."""
 
     @property
     def ok(self) -> bool:

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from toolwright.models.address import checked_url
 from toolwright.models.choose import choose
 from toolwright.models.table import PROVIDERS
 from toolwright.models.values import ModelSettings
-from toolwright.sandbox import Layer, Sandbox
+from toolwright.powers import NO_POWERS, Grant
+from toolwright.sandbox import Layer, Sandbox, standing
 from toolwright.sandbox.uv_process import find_uv
 from toolwright.settings import CONFIG_FILE, Settings
 
 LEAST_FREE = 200_000_000
 """Bytes that a home should have free: packages of tools are built there."""
 _OLDEST = (3, 11)
+_A_HOST = Grant(hosts=("example.com",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +44,35 @@ class Checkup:
     """What `doctor` found: the profile of the sandbox that is used, its layers, and everything else."""
 
     profile: str
-    """`full`, `landlock`, or `none` where no wall can be had."""
+    """`full`, `landlock`, `container`, or `none` where no wall can be had."""
     layers: tuple[Layer, ...]
     findings: tuple[Finding, ...]
+    refusal: str = ""
+    """Why no tool runs here: no wall, or one weaker than the setting sandbox.weakest accepts; '' if they do."""
+    summary: str = ""
+    """One sentence: what of the sandbox that is used was seen to hold, and what not."""
 
     @property
     def problems(self) -> tuple[Finding, ...]:
         """What is needed and is not fine."""
         return tuple(one for one in self.findings if one.needed and not one.ok)
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The names of layers that the sandbox in use needs and that an attack got past, itself included."""
+        return standing.failing(self.profile, self.layers)
 
-def check_up(home: Path, said_by: str, settings: Settings | SettingsError, box: Sandbox) -> Checkup:
+
+def check_up(
+    home: Path,
+    said_by: str,
+    settings: Settings | SettingsError,
+    box: Sandbox,
+    say: Callable[[str], None] | None = None,
+) -> Checkup:
     """Look at everything a new user needs. Makes nothing, and asks the network only for model servers at home.
 
-    *settings* may be the error that kept them from being read.
+    *settings* may be the error that kept them from being read. *say* hears what is being tried.
     """
     findings = (
         _home(home, said_by),
@@ -65,7 +82,14 @@ def check_up(home: Path, said_by: str, settings: Settings | SettingsError, box: 
         _uv(),
         *_extras(),
     )
-    return Checkup(box.profile, box.layers(), findings)
+    profile = box.profile
+    layers: dict[str, Layer] = {}
+    for layer in box.layers(say):
+        layers.setdefault(layer.name, layer)  # what two boxes have in common was tried for each
+    refusal = box.why_not(NO_POWERS)
+    hosts = not refusal and not box.why_not(_A_HOST)
+    seen = tuple(layers.values())
+    return Checkup(profile, seen, findings, refusal, standing.sentence(profile, seen, hosts))
 
 
 def _home(home: Path, said_by: str) -> Finding:

@@ -27,6 +27,7 @@ from toolwright.settings import (
 from toolwright.store.files import TEMP, locked, make_folder, sync_folder, write_new, writing
 
 LEFT_OPEN: Mapping[str, str] = {
+    "approvals.timeout_s": "for good",
     "model": "the first that can be had",
     "base_url": "the provider's",
     "generator.model": "as model",
@@ -34,7 +35,22 @@ LEFT_OPEN: Mapping[str, str] = {
     "examiner.model": "as model",
     "examiner.base_url": "as base_url",
     "context_tokens": "what the server reports, or 128,000",
+    "embeddings": "off",
+    "embeddings_base_url": "as base_url",
+    "store_region": "as AWS's own settings say",
+    "store_s3_url": "Amazon's",
+    "store_dynamodb_url": "Amazon's",
+    "signer": "a key of the home's own",
+    "sandbox.engine": "the first that is found",
+    "sandbox.image": "python:3.12-slim, pinned",
+    "sandbox.runtime": "the engine's",
+    "keep.traces_days": "for good",
+    "keep.values_days": "for good",
+    "keep.prompts_days": "for good",
     "policy": "policy.toml in the home",
+    "limits.sandboxes": "4 for each core",
+    "limits.calls_per_minute": "off",
+    **{key: "no cap" for key in KEYS if key.startswith("budget.")},
 }
 """What holds where the default is no value, in words."""
 

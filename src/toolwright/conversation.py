@@ -13,6 +13,7 @@ from toolwright.calling import Values
 from toolwright.errors import EditedError, NotFoundError, UserError
 from toolwright.runs import looked_at
 from toolwright.store.turns import Turn
+from toolwright.taint import Mark
 from toolwright.tool import ToolVersion
 from toolwright.trace import Place, Run
 
@@ -50,6 +51,8 @@ class Earlier:
     turns: tuple[Turn, ...] = ()
     files: tuple[str, ...] = ()
     """The files that a person handed in, as the run before it recorded them."""
+    untrusted: tuple[str, ...] = ()
+    """Which of them, and which folders, that person marked as untrusted."""
 
     @property
     def run_id(self) -> str:
@@ -60,6 +63,11 @@ class Earlier:
     def ending(self) -> int:
         """Which of its ends."""
         return self.turns[-1].ending if self.turns else 0
+
+    @property
+    def taint(self) -> tuple[Mark, ...]:
+        """What the conversation has taken in so far."""
+        return self.turns[-1].taint if self.turns else ()
 
     @property
     def shown(self) -> list[str]:
@@ -80,7 +88,9 @@ def recalled(turns: TurnBook, runs: Runs, run_id: str, ending: int) -> Earlier:
     """What a run goes on from that began behind that end of *run_id*; '' is nothing."""
     if not run_id:
         return Earlier()
-    return Earlier(tuple(turns.chain(run_id, ending)), tuple(runs.get(run_id).settings.get("files", ())))
+    before = runs.get(run_id).settings
+    chain = tuple(turns.chain(run_id, ending))
+    return Earlier(chain, tuple(before.get("files", ())), tuple(before.get("untrusted", ())))
 
 
 @contextmanager
@@ -113,6 +123,10 @@ def _check(run: Run, namespace: str) -> None:
         raise UserError(
             f"Run {run.id} is of the namespace {run.namespace!r}, and this is {namespace!r}: a conversation stays in "
             "its own (setting namespace)."
+        )
+    if "prompts" in run.settings.get("removed", ()):
+        raise UserError(
+            f"What was said in run {run.id} was removed (setting keep.prompts_days), so nothing can go on from it."
         )
     if run.settings.get("visiting"):
         raise UserError(

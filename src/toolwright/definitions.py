@@ -50,6 +50,7 @@ def _bases(node: ast.ClassDef, reader: Reader, seen: tuple[str, ...] = ()) -> se
     """The full names of all bases, those of bases defined in the same module included."""
     found: set[str] = set()
     for base in node.bases:
+        reader.scope.step()
         name = reader.meaning(base)
         found.add(name)
         parent = reader.scope.definitions.get(name)
@@ -60,6 +61,7 @@ def _bases(node: ast.ClassDef, reader: Reader, seen: tuple[str, ...] = ()) -> se
 
 def _parents(node: ast.ClassDef, reader: Reader) -> Iterator[ast.ClassDef]:
     for base in reversed(node.bases):
+        reader.scope.step()
         parent = reader.scope.definitions.get(reader.meaning(base))
         if isinstance(parent, ast.ClassDef) and parent is not node:
             yield parent

@@ -10,6 +10,7 @@ from typing import Any
 
 from toolwright import schema, toolfile
 from toolwright.errors import NotFoundError, SpecError
+from toolwright.powers import POWER_LISTS
 from toolwright.schema import Signature
 from toolwright.tool import Candidate, Example, ToolSpec, ToolVersion
 
@@ -35,7 +36,7 @@ def edited_candidate(before: ToolVersion, source: str, asked: Mapping[str, Any])
         input_params=asked.get("input_params") or head,
         return_type=asked.get("return_type") or head,
         example=asked.get("example") or doctests(new.docstring, old.name),
-        powers={kind: [*had, *(asked.get(kind) or ())] for kind, had in _powers(before.candidate).items()},
+        powers=_powers(before.candidate, asked),
         reason=old.reason,
         effect=asked.get("effect") or old.effect,
         deterministic=asked.get("deterministic", old.deterministic),
@@ -59,14 +60,15 @@ def _stays(old: ToolSpec, new: Signature) -> bool:
     return same(old.input_schema, new.input_schema) and same(old.output_schema, new.output_schema)
 
 
-def _powers(candidate: Candidate) -> dict[str, list[str]]:
+def _powers(candidate: Candidate, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What it has and what is added; a secret that is bound now is no plain value any more."""
     grant = candidate.grant
-    return {
-        "hosts": list(grant.hosts),
-        "reads": list(grant.reads),
-        "writes": list(grant.writes),
-        "secrets": list(grant.secrets),
-        "packages": list(candidate.packages),
+    bound = {str(one).partition("@")[0] for one in asked.get("secrets") or ()}
+    lists: dict[str, Any] = {kind: list(getattr(grant, kind)) for kind in POWER_LISTS}
+    lists["plain_secrets"] = [one for one in grant.plain_secrets if one not in bound]
+    lists["packages"] = list(candidate.packages)
+    return {kind: [*had, *(asked.get(kind) or ())] for kind, had in lists.items()} | {
+        "subprocess": grant.subprocess or asked.get("subprocess", False)
     }
 
 
@@ -97,6 +99,30 @@ def body_of(text: str) -> str:
         return toolfile.read(text).source
     except (SpecError, NotFoundError):
         return text
+
+
+def declared(text: str) -> dict[str, Any]:
+    """What the header of a tool file says of it, as keywords of `validate`; nothing of any other text.
+
+    It names powers and packages as a manifest would: they are still asked for.
+    """
+    try:
+        header = toolfile.read(text).header
+    except (SpecError, NotFoundError):
+        return {}
+    powers = header.get("powers", {})
+    said = dict(powers) if isinstance(powers, Mapping) else {}
+    said |= {"description": header.get("description"), "effect": header.get("effect")}
+    said["packages"] = header.get("dependencies")
+    return {key: value for key, value in said.items() if key in _DECLARED and isinstance(value, _DECLARED[key])}
+
+
+_DECLARED: Mapping[str, type] = {
+    "description": str,
+    "effect": str,
+    "subprocess": bool,
+    "packages": list,
+} | dict.fromkeys(POWER_LISTS, list)
 
 
 def summary(docstring: str) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from toolwright.masking import hushed
+
 
 class ToolwrightError(Exception):
-    """Base of everything Toolwright raises. `exit_code` is what the command line ends with."""
+    """Base of everything Toolwright raises. `exit_code` is what the command line ends with.
+
+    Its text holds no secret: what was put in is masked when it is read.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return hushed(super().__str__())
 
 
 class UserError(ToolwrightError):
@@ -40,6 +48,9 @@ class EvidenceError(UserError, ValueError):
 class EditedError(UserError):
     """A tool's file on disk no longer matches its digest; it does not run until it has been validated again."""
 
+    reason: str = "edited"
+    """Machine-readable; a version whose provenance does not hold says another one."""
+
 
 class RefusedError(ToolwrightError):
     """Policy, a limit, or a person said no. `reason` is machine-readable."""
@@ -67,3 +78,13 @@ class FaultError(ToolwrightError):
     """Ours, the disk's or the network's fault; never held against a tool."""
 
     exit_code = 7
+
+
+class UnansweredError(ToolwrightError):
+    """A person has to answer first, and nobody is there; `question` is the number of what they are asked."""
+
+    exit_code = 8
+
+    def __init__(self, message: str, question: int) -> None:
+        super().__init__(message)
+        self.question = question

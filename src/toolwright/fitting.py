@@ -6,6 +6,7 @@ import base64
 import datetime
 import decimal
 import functools
+import itertools
 import json
 import math
 import uuid
@@ -15,9 +16,12 @@ from typing import Any
 from toolwright.annotations import NOT_FINITE, Schema
 from toolwright.errors import SpecError
 from toolwright.literals import quoted
+from toolwright.plainfit import surely
 
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9
 _DEEPEST = 100
+_MOST_ERRORS = 100
+"""Looked at to name the best: an answer with a mistake in each of its items must not cost minutes."""
 _MOST_UNORDERED = 2000
 """Sets beyond this many items are compared in their canonical order only."""
 
@@ -78,11 +82,12 @@ def fits(value: Any, schema: Mapping[str, Any]) -> str:
     NaN and infinity fit only where the schema names them. 1.0 is a whole number; True is no number.
     """
     try:
-        found = _not_json(value, "", 0, allow=_allows_not_finite(schema))
+        text = json.dumps(schema, sort_keys=True)
+        found = _not_json(value, "", 0, allow=_allows_cached(text))
         if found:
             return found
-        validator = _validator(json.dumps(schema, sort_keys=True))
-        errors = list(validator.iter_errors(_spelled(value) if _allows_not_finite(schema) else value))
+        found_errors = _validator(text).iter_errors(_spelled(value) if _allows_cached(text) else value)
+        errors = list(itertools.islice(found_errors, _MOST_ERRORS))
     except RecursionError:
         return f"the value {quoted(value)} is nested too deeply."
     if not errors:
@@ -92,13 +97,15 @@ def fits(value: Any, schema: Mapping[str, Any]) -> str:
     return _sentence(best_match(errors))
 
 
+def fitter(schema: Mapping[str, Any]) -> Callable[[Any], str]:
+    """`fits` for many values of one *schema*: those that plainly fit it cost next to nothing."""
+    sure = surely(schema)
+    return lambda value: "" if sure is not None and sure(value) else fits(value, schema)
+
+
 @functools.lru_cache(maxsize=512)
 def _allows_cached(schema_text: str) -> bool:
     return json.dumps(NOT_FINITE) in schema_text
-
-
-def _allows_not_finite(schema: Mapping[str, Any]) -> bool:
-    return _allows_cached(json.dumps(schema, sort_keys=True))
 
 
 def _not_json(value: Any, path: str, depth: int, *, allow: bool) -> str:
@@ -174,8 +181,21 @@ def _validator_class() -> Any:
         if encoding == "base64" and isinstance(value, str) and not _readable(_base64, value):
             yield ValidationError(f"{value!r} is no base64")
 
+    def are_unique(_validator: Any, wanted: Any, value: Any, _schema: Any) -> Any:
+        if wanted and isinstance(value, list) and len(set(map(_frozen, value))) < len(value):
+            yield ValidationError(f"{value!r} has non-unique elements")
+
     extend: Any = validators.extend
-    return extend(Draft202012Validator, {"contentEncoding": is_base64})
+    return extend(Draft202012Validator, {"contentEncoding": is_base64, "uniqueItems": are_unique})
+
+
+def _frozen(value: Any) -> Any:
+    """Something hashable that is the same for the same JSON: the library compares each item with each."""
+    if isinstance(value, dict):
+        return frozenset((key, _frozen(one)) for key, one in value.items())
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return value if not isinstance(value, bool) else ("bool", value)
 
 
 def _base64(text: str) -> bytes:

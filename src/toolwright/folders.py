@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolwright.bringing import Bringing
-from toolwright.errors import EditedError, NotFoundError, ToolwrightError
+from toolwright.errors import EditedError, NotFoundError, SpecError, ToolwrightError
 from toolwright.forge import Forged
 from toolwright.manifests import Folder, Listed, Unusable, read_folder
-from toolwright.powers import Grant
+from toolwright.powers import POWER_LISTS, Grant
 from toolwright.registry import Registry
 from toolwright.schema import LARGEST_SOURCE, signature_of
 from toolwright.screen import screen
@@ -73,7 +73,7 @@ async def import_folder(
     bringing: Bringing,
     path: Path,
     *,
-    offered: Mapping[str, Sequence[str]],
+    offered: Mapping[str, Sequence[str] | bool],
     everything: bool = False,
     replacing: bool = False,
     on_each: OnEach | None = None,
@@ -109,7 +109,7 @@ def _not_reached(entries: Sequence[Listed | Unusable]) -> list[Left]:
 
 
 async def _one(
-    bringing: Bringing, one: Listed | Unusable, offered: Mapping[str, Sequence[str]], replacing: bool
+    bringing: Bringing, one: Listed | Unusable, offered: Mapping[str, Sequence[str] | bool], replacing: bool
 ) -> Taken | Left:
     if isinstance(one, Unusable):
         return Left(one.name, one.file, "file" if one.reason == "file" else "manifest", one.detail)
@@ -190,11 +190,14 @@ def _is_same(candidate: Candidate, holder: ToolVersion) -> bool:
     return candidate.packages == own.packages and replace(candidate, lock=own.lock).digest == own.digest
 
 
-def _with_powers(candidate: Candidate, offered: Mapping[str, Sequence[str]]) -> Candidate:
+def _with_powers(candidate: Candidate, offered: Mapping[str, Sequence[str] | bool]) -> Candidate:
     """*candidate* with those of the *offered* powers without which the screen complains of it."""
-    wanted = [(kind, one) for kind, some in offered.items() for one in some]
-    for kind, one in wanted:
-        more = _and(candidate, kind, one)
+    flat = {kind: ([kind] if some else []) if isinstance(some, bool) else some for kind, some in offered.items()}
+    for kind, one in [(kind, one) for kind, some in flat.items() for one in some]:
+        try:
+            more = _and(candidate, kind, one)
+        except SpecError:  # a secret for a host that this one has not: not a power for it
+            continue
         if _complaints(more) < _complaints(candidate):
             candidate = more
     return candidate
@@ -204,9 +207,11 @@ def _and(candidate: Candidate, kind: str, one: str) -> Candidate:
     if kind == "packages":
         packages = tuple(dict.fromkeys((*candidate.packages, one)))
         return replace(candidate, packages=packages, spec=replace(candidate.spec, packages=packages))
-    powers: dict[str, Any] = candidate.grant.to_json()
-    powers[kind] = [*powers[kind], one]
-    grant = Grant(*(tuple(powers[each]) for each in ("hosts", "reads", "writes", "secrets")))
+    lists: dict[str, Any] = {each: getattr(candidate.grant, each) for each in POWER_LISTS}
+    lists["subprocess"] = candidate.grant.subprocess or kind == "subprocess"
+    if kind in POWER_LISTS:
+        lists[kind] = (*lists[kind], one)
+    grant = Grant(**lists)
     return replace(candidate, grant=grant, spec=replace(candidate.spec, grant=grant))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from toolwright.asked import Asked, asked_from
 from toolwright.briefs import powers_text, spec_text, tries_text
 from toolwright.errors import SpecError
 from toolwright.models.asking import AnswerShape, Asker, Reply
-from toolwright.powers import ALLOWED_PACKAGES, Grant, package_name, split_host
+from toolwright.powers import ALLOWED_PACKAGES, Grant, host_within, package_name, split_host
 from toolwright.tool import Candidate, ToolSpec, Verdict
 from toolwright.trace import Place
 
@@ -31,10 +32,15 @@ SHAPE = AnswerShape(
                 "type": "object",
                 "description": "What the code needs of the world outside; leave out what it does not need.",
                 "properties": {
-                    "hosts": {**_LIST, "description": "name:port, or the URL."},
+                    "hosts": {**_LIST, "description": "name:port, or the URL; tcp://name:port for other protocols."},
                     "reads": {**_LIST, "description": "Absolute paths that it reads."},
                     "writes": {**_LIST, "description": "Absolute paths that it writes."},
-                    "secrets": {**_LIST, "description": "Names of environment variables."},
+                    "secrets": {
+                        **_LIST,
+                        "description": "As the request binds it: NAME@host:port/header/X or NAME@host:port/query/x.",
+                    },
+                    "plain_secrets": {**_LIST, "description": "Only what the request grants as a plain value: names."},
+                    "subprocess": {"type": "boolean", "description": "True only if it starts other programs."},
                 },
             },
             "notes": {"type": "string", "description": "What is assumed, what is not covered."},
@@ -54,7 +60,7 @@ written as comments; leave out what it does not need:
 # hosts = ["api.example.com:443"]
 # reads = []
 # writes = []
-# secrets = ["EXAMPLE_KEY"]
+# secrets = ["EXAMPLE_KEY@api.example.com:443/header/Authorization"]
 # ///
 
 def example(...) -> ...:
@@ -63,7 +69,14 @@ def example(...) -> ...:
 Nothing stands behind the block. Keep the file short enough to be whole.""",
 )
 
-_NETWORK_MODULES = frozenset({"urllib", "http", "socket", "ssl", "requests", "httpx", "aiohttp", "urllib3"})
+_NETWORK_MODULES = frozenset({"urllib", "http", "socket", "ssl", "requests", "httpx", "aiohttp", "urllib3"}) | {
+    *("smtplib", "imaplib", "poplib", "ftplib", "asyncio", "redis", "pymongo", "psycopg", "psycopg2", "pymysql"),
+    *("asyncpg", "pg8000", "paramiko", "ldap3", "websockets", "websocket"),
+}
+_PROCESSES = re.compile(
+    r"\b(?:subprocess|multiprocessing|ProcessPoolExecutor|pty|create_subprocess_\w+)\b"
+    r"|\bos\.(?:system|popen|fork|exec|spawn|posix_spawn)"
+)
 _LONGEST_NOTES = 2_000
 _CUT_OFF = "The answer was cut off at the output limit before the code ended. Write the file shorter."
 
@@ -100,7 +113,7 @@ class Generator:
     async def _ask(self, spec: ToolSpec, user: str, parent: str | None, place: Place) -> Candidate:
         system = prompts.text("generator", self._folder)
         reply = await self._asker.ask(role="generator", system=system, user=user, answer=SHAPE, place=place)
-        return candidate_from(spec, reply, parent)
+        return replace(candidate_from(spec, reply, parent), model=reply.model)
 
 
 def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> Candidate:
@@ -112,7 +125,7 @@ def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> C
     if reply.truncated and not defines(body.source, spec.name):
         return Candidate(spec, "", grant=spec.grant, parent=parent, notes=_CUT_OFF)
     said = _said_of(read.declared, body, reply.text)
-    asked, problems = _declared(said)
+    asked, problems = _declared(said, spec.grant)
     known = said.get("powers") is not None and not problems
     grant = _grant(spec, asked.grant, body.source) if known else spec.grant
     notes = " ".join([*_said(read.declared.get("notes")), *body.changes, *problems])[:_LONGEST_NOTES]
@@ -136,18 +149,19 @@ def _said_of(declared: Mapping[str, Any], body: Body, text: str) -> Mapping[str,
     return {**declared_in(text), **header, **declared}
 
 
-def _declared(declared: Mapping[str, Any]) -> tuple[Asked, list[str]]:
+def _declared(declared: Mapping[str, Any], known: Grant) -> tuple[Asked, list[str]]:
     """The powers and packages that the answer declares, and in words what of it cannot be read."""
-    asked, problems = Asked(), []
+    asked, problems, packages = Asked(), [], list[str]()
     for key in ("powers", "packages"):
         try:
-            got = asked_from(declared.get("powers")) if key == "powers" else asked_from(None, declared.get("packages"))
+            said = declared.get(key)
+            got = asked_from(said, known=known) if key == "powers" else asked_from(None, said)
         except (SpecError, TypeError, AttributeError, RecursionError) as error:
             problems.append(f"Its {key} could not be read: {error}")
             continue
-        asked.packages += got.packages
-        if key == "powers":
-            asked.hosts, asked.reads, asked.writes, asked.secrets = got.hosts, got.reads, got.writes, got.secrets
+        packages += got.packages
+        asked = got if key == "powers" else asked
+    asked.packages = packages
     return asked, problems
 
 
@@ -159,11 +173,16 @@ def _grant(spec: ToolSpec, declared: Grant, source: str) -> Grant:
     if declared:
         return declared
     online = bool(imported(source) & _NETWORK_MODULES)
+    own = spec.grant
+    hosts = tuple(host for host in own.hosts if online or split_host(host)[0].removeprefix("*.") in source)
+    bound = [one for one in own.bindings if any(host_within(one.host, host) for host in hosts)]
     return Grant(
-        tuple(host for host in spec.grant.hosts if online or split_host(host)[0].removeprefix("*.") in source),
-        tuple(path for path in spec.grant.reads if path in source),
-        tuple(path for path in spec.grant.writes if path in source),
-        tuple(name for name in spec.grant.secrets if name in source),
+        hosts,
+        tuple(path for path in own.reads if path in source),
+        tuple(path for path in own.writes if path in source),
+        tuple(str(one) for one in bound if one.name in source),
+        tuple(name for name in own.plain_secrets if name in source),
+        own.subprocess and _PROCESSES.search(source) is not None,
     )
 
 

@@ -35,6 +35,12 @@ def find_home(home: str | Path | None = None) -> tuple[Path, str]:
     return project, f"./{PROJECT_HOME}"
 
 
+def lower_home(said_by: str) -> Path | None:
+    """The person's own home, where a project's is in use (*said_by* as of `find_home`) and there is one."""
+    own = own_data_folder() if said_by == f"./{PROJECT_HOME}" else None
+    return own if own is not None and own.is_dir() else None
+
+
 def trust(home: Path) -> None:
     """Remember that *home*, found in a project, may be used by this person on this machine."""
     listed = sorted({*_trusted(), str(home.resolve())})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from toolwright.call import Outcome, Status
@@ -14,6 +15,8 @@ MAX_SHOWN = 16 * 1024
 
 HEAD = 4 * 1024
 OUTPUT_TAIL = 2000
+_PRINTED = 400
+"""The same for each call of a list."""
 KEY = "$value"
 """`{"$value": "HANDLE"}` in a call's arguments stands for the whole stored value."""
 READ_VALUE = "read_value"
@@ -50,6 +53,33 @@ def told(name: str, outcome: Outcome, keep: Callable[[Any], str]) -> str:
         left = f"\nFiles it left in the work folder: {as_json(files)}" if files else ""
         return _headed(outcome.value, text, size, keep(outcome.value)) + left
     return as_json({"value": outcome.value, "files": files}) if files else text
+
+
+def told_all(name: str, outcomes: Sequence[Outcome], keep: Callable[[Any], str]) -> str:
+    """What the model reads about calls of *name* with a list of arguments: a JSON list with a result for each.
+
+    A result is `{"status": "ok", "value": …}`, with `files` if it left some, or `{"status": …, "detail": …}`. *keep*
+    stores the list where it is too long. Where every call was refused alike, that is said once.
+    """
+    first = outcomes[0]
+    if not first.ok and all((one.status, one.detail) == (first.status, first.detail) for one in outcomes):
+        return f"None of {len(outcomes)} calls gave a value. {_without_value(name, first)}"
+    results = [_result(one) for one in outcomes]
+    text = as_json(results)
+    if (size := len(text.encode())) <= MAX_SHOWN:
+        return text
+    counts = Counter(one.status.value for one in outcomes)
+    words = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{_headed(results, text, size, keep(results))}\nOf {len(outcomes)} calls: {words}."
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    files = [{"path": one.path, "size": one.size} for one in outcome.files]
+    more = {"files": files} if files else {}
+    if outcome.ok:
+        return {"status": "ok", "value": outcome.value, **more}
+    said = {"printed": outcome.output[-_PRINTED:]} if outcome.output.strip() else {}
+    return {"status": outcome.status.value, "detail": outcome.detail, **said, **more}
 
 
 def _without_value(name: str, outcome: Outcome) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolwright.owntools import OwnTool
+from toolwright.call import Call, Outcome
+from toolwright.owntools import OwnTool, Usable
 from toolwright.powers import Effect, Origin
 from toolwright.store import Entry
-from toolwright.store.calls import Stats
+from toolwright.store.calls import CallRow, Stats
 from toolwright.tool import State
 
 _RANK = 60
@@ -41,6 +43,8 @@ class ToolInfo:
     output_schema: Mapping[str, Any]
     run_id: str = ""
     model: str = ""
+    shelf: str = ""
+    """The home whose shelf it stands on, where that is not the one in use; see `layers`."""
 
     def __str__(self) -> str:
         return f"{self.name}@{self.number}"
@@ -90,6 +94,7 @@ def info_of(entry: Entry, stats: Stats) -> ToolInfo:
         output_schema=entry.output_schema,
         run_id=entry.run_id,
         model=entry.model,
+        shelf=entry.shelf,
     )
 
 
@@ -144,3 +149,22 @@ def merged(own: list[Match], shelf: list[Match], limit: int) -> list[Match]:
         return (own or shelf)[:limit]
     ranked = [Match(match.info, 1 / (_RANK + rank)) for found in (own, shelf) for rank, match in enumerate(found)]
     return sorted(ranked, key=lambda match: -match.score)[:limit]
+
+
+def row_of(version: Usable, call: Call, outcome: Outcome) -> CallRow:
+    """How a call of *version* ended, as it is kept."""
+    return CallRow(
+        version.namespace,
+        version.name,
+        version.number,
+        outcome.status,
+        digest=version.digest,
+        run_id=call.run_id,
+        place=call.place,
+        at=time.time(),
+        reason=outcome.reason,
+        error="" if outcome.ok else outcome.detail,
+        wall_s=outcome.usage.wall_s,
+        cpu_s=outcome.usage.cpu_s,
+        peak_memory_bytes=outcome.usage.peak_memory_bytes,
+    )

@@ -18,7 +18,8 @@ MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 4 * 1024 * 1024
 """Bytes of a manifest."""
 
-_LISTS = ("hosts", "packages", "secrets", "reads", "writes")
+_LISTS = ("hosts", "packages", "secrets", "reads", "writes", "plain_secrets")
+_FLAGS = ("subprocess",)
 _TEXTS = ("description", "file", "input_params", "return_type", "example", "effect")
 _FORM = '{"NAME": {"description": "…", "file": "NAME.py"}}'
 
@@ -57,14 +58,15 @@ def read_folder(path: Path, *, largest: int, everything: bool = False) -> Folder
     """Read *path*; nothing outside it is opened, no link is followed, nothing is executed.
 
     *largest* is how many bytes a tool's file may have. With *everything* a file `NAME.py` that the manifest does not
-    name is the tool NAME, and the manifest may be missing. UserError for a folder or manifest that cannot be read.
+    name is the tool NAME, and the manifest may be missing; so it may in a folder of tool files. UserError for a folder
+    or manifest that cannot be read.
     """
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}. Name a folder with a {MANIFEST}.") from error
     try:
-        entries = [_entry(folder, *pair, largest) for pair in _pairs(folder, path, everything)]
+        entries = [_entry(folder, *pair, largest) for pair in _pairs(folder, path, everything, largest)]
         named = {os.path.normpath(one.file) for one in entries}
         unlisted = sorted(name for name in os.listdir(folder) if name.endswith(".py") and name not in named)
         if everything:
@@ -75,7 +77,7 @@ def read_folder(path: Path, *, largest: int, everything: bool = False) -> Folder
         os.close(folder)
 
 
-def _pairs(folder: int, path: Path, everything: bool) -> list[tuple[str, Any]]:
+def _pairs(folder: int, path: Path, everything: bool, largest: int) -> list[tuple[str, Any]]:
     """Names and what the manifest says of each, in its order; one that stands there twice comes once, as None."""
     where = path / MANIFEST
     try:
@@ -83,6 +85,8 @@ def _pairs(folder: int, path: Path, everything: bool) -> list[tuple[str, Any]]:
     except FileNotFoundError:
         if everything:
             return []
+        if of_tools := list(_tool_files(folder, largest)):
+            return [(name, _Pairs()) for name in of_tools]
         raise UserError(
             f"{where} is not there. Write one ({_FORM}), or take every NAME.py of the folder with --all."
         ) from None
@@ -97,6 +101,16 @@ def _pairs(folder: int, path: Path, everything: bool) -> list[tuple[str, Any]]:
         raise UserError(f"{where} is {kind}, and not an object of the form {_FORM}.")
     names = [name for name, _ in pairs]
     return [(name, None if names.count(name) > 1 else said) for name, said in dict(pairs).items()]
+
+
+def _tool_files(folder: int, largest: int) -> Iterator[str]:
+    """The names of the files that say by their header that they are tools of ours."""
+    for file in sorted(os.listdir(folder)):
+        with suppress(OSError, ValueError):
+            if file.endswith(".py"):
+                text = _text(folder, file, largest)
+                if text.startswith("# /// script\n") and "\n# [tool.toolwright]\n" in text:
+                    yield file.removesuffix(".py")
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -119,7 +133,7 @@ def _entry(folder: int, name: str, said: Any, largest: int) -> Listed | Unusable
         source = _text(folder, file, largest)
     except (OSError, ValueError) as error:
         return Unusable(name, file, "file", f"{file!r}: {_why(error)}.")
-    known = {key: _plain(said[key]) for key in (*_TEXTS, *_LISTS) if said.get(key) and key != "file"}
+    known = {key: _plain(said[key]) for key in (*_TEXTS, *_LISTS, *_FLAGS) if said.get(key) and key != "file"}
     return Listed(name, os.path.normpath(file), source, known)
 
 
@@ -132,6 +146,9 @@ def _wrong(said: Mapping[str, Any]) -> Iterator[str]:
         given = said.get(key) or []
         if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
             yield f"{key!r} is {given!r:.60}, and not a list of texts,"
+    for key in _FLAGS:
+        if not isinstance(said.get(key), (bool, type(None))):
+            yield f"{key!r} is {said[key]!r:.60}, and not true or false,"
 
 
 def _plain(value: Any) -> Any:

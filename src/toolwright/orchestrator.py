@@ -8,141 +8,56 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from toolwright.budgets import BudgetError
 from toolwright.call import FileRef
-from toolwright.calling import Calls, Values
-from toolwright.consent import ApprovalBook, Approve, Consent
+from toolwright.ceilings import reached
+from toolwright.consent import Approve, Consent, Desk
 from toolwright.conversation import (
     Earlier,
-    TurnBook,
-    ValuesOfAll,
     closed,
     gone_on_from,
-    in_force,
     packed,
     recalled,
     recorded_answer,
 )
-from toolwright.errors import ModelError, RefusedError
-from toolwright.executor import Executor
-from toolwright.forge import Forge
+from toolwright.errors import ModelError, RefusedError, UnansweredError, UserError
+from toolwright.household import NOTHING, House, Options, workbench
 from toolwright.largevalues import handle_in
-from toolwright.models.models import Models
-from toolwright.notes import Notes
-from toolwright.registry import Registry
-from toolwright.requests import Requests
 from toolwright.runs import RunResult, held, judged, result_of
+from toolwright.stopping import to_its_end
 from toolwright.store.turns import Turn
-from toolwright.trace import Cost, Event, EventKind, Place, Run, RunStatus, Silence, Sink, new_run_id
-from toolwright.workbench import Surface, ToolJournal, Workbench
+from toolwright.trace import Event, EventKind, Place, Run, RunStatus, Silence, Sink, new_run_id
+from toolwright.workbench import Workbench
 from toolwright.workspace import Workspace, carry, given_again
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
 
-class RunBook(Protocol):
-    """Where runs are kept."""
-
-    def begin(self, run: Run) -> None:
-        """Record that *run* began; on disk when this returns."""
-
-    def finish(self, run: Run) -> None:
-        """Record how it ended."""
-
-    def get(self, run_id: str) -> Run:
-        """The run. NotFoundError."""
-
-    def cost(self, run_id: str) -> Cost:
-        """What its model calls cost so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What a run works with: the services of the floors below, and the home's books."""
-
-    models: Models
-    registry: Registry
-    executor: Executor
-    forge: Forge
-    runs: RunBook
-    turns: TurnBook
-    journal: ToolJournal
-    approvals: ApprovalBook
-    values: Values
-    folder: Path
-    """Each run has a folder of its name in it: files, and the lock."""
-    prompt: str
-    """The orchestrator's system prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a caller may set for one run; kept with it, since a resume goes on under the same."""
-
-    surface: Surface = "native"
-    max_steps: int = 15
-    max_new_tools: int = 5
-    max_tools: int = 50
-    wall_s: float = 900.0
-    namespace: str = "local"
-    files: tuple[str, ...] = ()
-    out: str = ""
-    """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
-
-
-_NOTHING = Earlier()
-
-
 class _Stopped(Exception):
     """The loop was ended by a limit; the message says which and how to lift it."""
-
-
-def workbench(
-    house: House,
-    run: Run,
-    options: Options,
-    consent: Consent,
-    sink: Sink,
-    cancel: threading.Event,
-    earlier: Earlier = _NOTHING,
-) -> Workbench:
-    """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls."""
-    notes = Notes(shown=in_force(earlier.shown, house.registry.get))
-    values = ValuesOfAll(house.values, tuple(turn.run_id for turn in reversed(earlier.turns)))
-    files = Workspace(house.folder / run.id, options.files, settled=True)
-    requests = Requests(
-        run.id,
-        run.namespace,
-        house.registry,
-        house.forge,
-        consent,
-        notes,
-        sink,
-        options.max_new_tools,
-        options.max_tools,
-        cancel,
-        run.task,
-        files,
-    )
-    calls = Calls(run.id, run.namespace, house.registry, house.executor, values, files, consent, notes, sink, cancel)
-    return Workbench(run.id, options.surface, requests, calls, notes, house.journal, earlier.made)
 
 
 class _UnderWay:
     """One run, from its first step (or its record) to its result."""
 
     def __init__(
-        self, house: House, run: Run, options: Options, approve: Approve | None, sink: Sink, earlier: Earlier = _NOTHING
+        self, house: House, run: Run, options: Options, approve: Approve | None, sink: Sink, earlier: Earlier = NOTHING
     ) -> None:
         self._house, self._run, self._options, self._sink, self._earlier = house, run, options, sink, earlier
         self._cancel = threading.Event()
         self._deadline: asyncio.Timeout | None = None
         self._said = ""
-        consent = Consent(approve, house.approvals, sink, run.id, self._thinking)
+        self._stopped = ""
+        """What a resume goes on from although the run has ended: `budget`, a cap that can be lifted."""
+        self._question: int | None = None
+        """What it waits for."""
+        desk = Desk(house.asked, house.pauses or options.away == "pause", options.answer_s)
+        consent = Consent(approve, house.approvals, sink, run.id, self._thinking, desk=desk)
         self._bench = workbench(house, run, options, consent, sink, self._cancel, earlier)
         self._first = run.task
         self._messages: Callable[[], list[ModelMessage]] = list
@@ -158,12 +73,13 @@ class _UnderWay:
         )
         for text in left_out:
             self._emit("warning", text=text)
+        self._bench.flow.tell()
         try:
             status, output, reason = await self._ending()
         except BaseException as error:
-            await self._finish("failed", "", str(error), began)
+            await to_its_end(self._finish("failed", "", str(error), began))
             raise
-        return await self._finish(status, output, reason, began)
+        return await to_its_end(self._finish(status, output, reason, began))
 
     async def _ending(self) -> tuple[RunStatus, str, str]:
         wall_s = self._options.wall_s
@@ -173,9 +89,13 @@ class _UnderWay:
         except TimeoutError:
             if self._deadline is None or not self._deadline.expired():
                 raise
-            return "incomplete", self._said, f"The run's limit of {wall_s:g} seconds was reached (setting run_wall_s)."
+            return "incomplete", self._said, reached("time", wall_s)
         except (_Stopped, RefusedError) as error:
+            self._stopped = "budget" if isinstance(error, BudgetError) else ""
             return "incomplete", self._said, str(error)
+        except UnansweredError as error:
+            self._question = error.question
+            return "needs-approval", self._said, str(error)
         except ModelError as error:
             return "failed", self._said, str(error)
         except asyncio.CancelledError:
@@ -233,7 +153,7 @@ class _UnderWay:
         """Whether the answer of *step* is on record. Raises _Stopped beyond the limit."""
         limit = self._options.max_steps
         if step > limit:
-            raise _Stopped(f"The limit of {limit} model steps was reached (setting max_steps, --max-steps N).")
+            raise _Stopped(reached("steps", limit))
         place = Place(self._run.id, step)
         return await asyncio.to_thread(self._house.journal.get, "orchestrator", place) is not None
 
@@ -285,7 +205,7 @@ class _UnderWay:
             reused=tuple(notes.reused),
             files=files,
             cost=await asyncio.to_thread(self._house.runs.cost, self._run.id),
-            settings={**self._run.settings, "reason": reason},
+            settings={**self._run.settings, "reason": reason, "stopped": self._stopped, "question": self._question},
         )
         await asyncio.to_thread(self._keep_turn, reason)
         await asyncio.to_thread(self._house.runs.finish, run)
@@ -304,6 +224,7 @@ class _UnderWay:
             shown=tuple(notes.shown),
             made=tuple(notes.made),
             messages=packed(said),
+            taint=self._bench.flow.marks,
         )
         self._house.turns.add(turn)
 
@@ -351,7 +272,8 @@ class Orchestrator:
         choice, models = self._house.models.choice("orchestrator"), self._house.models.kept()
         files, left_out = given_again(earlier.files, Workspace(self._house.folder / run_id, options.files).given)
         out = str(Path(options.out or f"toolwright-files/{run_id}").absolute())
-        options = replace(options, files=files, out=out)
+        untrusted = tuple(dict.fromkeys((*earlier.untrusted, *options.untrusted)))
+        options = replace(options, files=files, untrusted=untrusted, out=out)
         run = Run(
             run_id,
             task,
@@ -368,15 +290,23 @@ class Orchestrator:
     async def resume(self, run_id: str, *, approve: Approve | None = None, sink: Sink | None = None) -> RunResult:
         """Go on with a run that was cut short, without repeating what is on record; of a finished one, its result.
 
+        One that a cap stopped goes on, too, under the caps of today; so does one that waited for a person.
+
         Raises NotFoundError, and UserError while another process has the run.
         """
         with held(self._house.folder / self._house.runs.get(run_id).id, run_id):
             run = self._house.runs.get(run_id)
-            if run.status in ("complete", "incomplete"):
+            if run.status in ("complete", "incomplete") and not run.settings.get("stopped"):
                 return result_of(run)
+            if run.settings.get("visiting"):
+                raise UserError(
+                    f"Run {run_id} was that of an agent of your own: it is for that agent to go on with it."
+                )
+            if "prompts" in run.settings.get("removed", ()):
+                raise UserError(f"What was said in run {run_id} was removed (setting keep.prompts_days): begin anew.")
             self._house.models.assume(run.settings.get("models", {}))
             kept = {name: run.settings[name] for name in Options.__slots__ if name in run.settings}
-            options = Options(**kept | {"files": tuple(kept.get("files", ()))})
+            options = Options(**kept | {name: tuple(kept.get(name, ())) for name in ("files", "untrusted")})
             before = run.settings.get("continues", ""), run.settings.get("continues_ending", 0)
             earlier = recalled(self._house.turns, self._house.runs, *before)
             return await _UnderWay(self._house, run, options, approve, sink or Silence(), earlier).result()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from toolwright import schema
-from toolwright.call import Outcome, Status
+from toolwright.call import Outcome, Status, Usage
 from toolwright.powers import Limits
 from toolwright.sandbox import Ending, Exit, claims
 
@@ -32,16 +33,38 @@ def of_items(ended: Exit, asked: int, output_schema: Mapping[str, Any], limits: 
 
     Items behind the one at which the guest ended are not in the list: they have not been run.
     """
-    got = [_of_claim(item, raw, output_schema, limits) for item, raw in enumerate(ended.claims[:asked])]
+    wrong_with = schema.fitter(output_schema)
+    got = [_of_claim(item, raw, output_schema, wrong_with, limits) for item, raw in enumerate(ended.claims[:asked])]
     if ended.torn and got:
         # Whoever wrote beyond its answer may have written the answer too.
         got[-1] = Outcome(Status.BAD_VALUE, detail="The answer is unreadable.", reason="torn")
     elif len(got) < asked:
         last = _of_ending(ended)
-        got.extend([last] * (asked - len(got)) if ended.ending in _ENDS_ALL or not ended.loaded else [last])
-    # The box is shared: output, usage and files belong to the guest, and are told with its last item.
-    got[-1] = replace(got[-1], output=ended.output, usage=ended.usage, files=ended.files)
-    return got
+        # A fault between two answers (a zygote that was killed) is over with that guest; the others had not begun.
+        passing = ended.ending is Ending.FAULT and bool(got)
+        whole = not passing and (ended.ending in _ENDS_ALL or not ended.loaded)
+        got.extend([last] * (asked - len(got)) if whole else [last])
+    return _measured(got, ended)
+
+
+def _measured(got: list[Outcome], ended: Exit) -> list[Outcome]:
+    """*got* with what each took: seconds that add up to those of the guest.
+
+    The box is shared: CPU time, memory, output, files and requests belong to the guest, told with its last item.
+    """
+    spent = list(ended.times[: len(got)])
+    answered = len(spent)
+    spent += [0.0] * (len(got) - answered)
+    # What was no answer's is the time of the item that gave none; where all did, that for loading the source.
+    place = answered if 0 < answered < len(got) else 0 if answered else -1
+    spent[place] += max(0.0, ended.usage.wall_s - sum(spent))
+    timed = [
+        Outcome(one.status, one.value, one.detail, one.reason, usage=Usage(wall_s=seconds))
+        for one, seconds in zip(got, spent, strict=True)
+    ]
+    usage = replace(ended.usage, wall_s=spent[-1])
+    timed[-1] = replace(timed[-1], output=ended.output, usage=usage, files=ended.files, egress=ended.egress)
+    return timed
 
 
 def of_load(ended: Exit) -> Outcome:
@@ -53,7 +76,7 @@ def of_load(ended: Exit) -> Outcome:
 
 def _of_ending(ended: Exit) -> Outcome:
     if ended.ending is not Ending.EXITED:
-        return Outcome(_STATUS[ended.ending], detail=ended.detail, reason=ended.ending.value)
+        return Outcome(_STATUS[ended.ending], detail=ended.detail, reason=ended.reason or ended.ending.value)
     if ended.torn:
         return Outcome(Status.BAD_VALUE, detail="The answer is unreadable.", reason="torn")
     if not ended.loaded and ended.detail:
@@ -61,12 +84,14 @@ def _of_ending(ended: Exit) -> Outcome:
     return Outcome(Status.BAD_VALUE, detail="It ended without an answer.", reason="no-answer")
 
 
-def _of_claim(item: int, raw: bytes, output_schema: Mapping[str, Any], limits: Limits) -> Outcome:
+def _of_claim(
+    item: int, raw: bytes, output_schema: Mapping[str, Any], wrong_with: Callable[[Any], str], limits: Limits
+) -> Outcome:
     claim = claims.parse(raw, item)
     if claim is None:
         return Outcome(Status.BAD_VALUE, detail="The answer is unreadable.", reason="torn")
     if claim.ok:
-        wrong = schema.fits(claim.value, output_schema)
+        wrong = wrong_with(claim.value)
         if wrong:
             return Outcome(Status.BAD_VALUE, detail=f"The answer does not fit: {wrong}", reason="output-schema")
         return Outcome(Status.OK, schema.canonical(claim.value, output_schema))
@@ -89,7 +114,15 @@ def redacted(outcome: Outcome, secrets: Iterable[str]) -> Outcome:
         value=_masked(outcome.value, values),
         detail=_masked(outcome.detail, values),
         output=_masked(outcome.output, values),
+        egress=tuple(_masked_in_host(line, values) for line in outcome.egress),
     )
+
+
+def _masked_in_host(line: str, secrets: list[str]) -> str:
+    """*line* without *secrets* in capitals or small letters: the log has the names of hosts in small ones."""
+    for one in secrets:
+        line = re.sub(re.escape(one), _MASK, line, flags=re.IGNORECASE)
+    return line
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from toolwright.errors import SettingsError, SpecError
+from toolwright.errors import SpecError
+from toolwright.packagerules import PackageRules
 from toolwright.powers import (
     ALLOWED_PACKAGES,
     EFFECTS,
-    ORIGINS,
     Effect,
     Grant,
     Origin,
@@ -20,7 +20,22 @@ from toolwright.powers import (
     path_within,
 )
 
+ANY_TCP = "tcp://*"
+"""Among the hosts of a rule that asks or denies: raw TCP to anybody."""
+
+PRUNED = ("failing", "superseded", "unused")
+"""Reasons to retire a tool; see `toolwright.pruning`."""
+
+NOBODY = "nobody"
+"""Who said no where nobody did: no person was there, or none answered in time."""
+
+NO_REASON = "The person said no."
+"""The reason of a no without a reason, as a model reads it."""
+
 Action = Literal["allow", "ask", "deny"]
+
+RequestKind = Literal["powers", "flow", "again"]
+"""What a yes is to: powers for this tool; its hosts in this one run; or once more for a call whose end is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,8 @@ class Question:
     origin: Origin = "agent"
     namespace: str = "local"
     digest: str = ""
+    model: str = ""
+    """The model that wrote it (`provider:name`); '' where none did, or nobody knows."""
 
     def words(self) -> list[str]:
         """Each thing that somebody has to allow, as a line for people: `host api.example.com:443`, `package numpy`."""
@@ -52,6 +69,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Considered:
+    """A rule of a policy, or its defaults, held against a question."""
+
+    action: Action
+    rule: str
+    said: str
+    """Why it decides, or what kept it from that."""
+    decides: bool
+    line: int = 0
+    """Where it stands in the policy's file; 0 for a default, or if nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of a policy. `allow` matches when all that is asked lies within the rule; `ask`/`deny` when any does."""
 
@@ -64,39 +94,90 @@ class Rule:
     names: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
     origins: tuple[Origin, ...] = ()
+    plain_secrets: tuple[str, ...] = ()
+    subprocess: bool = False
+    """`hosts` may hold `tcp://*`, `plain_secrets` `*`, in a rule that asks or denies. `secrets` are names (any place on
+    a host of the rule) or bindings."""
+    tenants: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """`names`, `tenants` (namespaces) and `models` (`provider:name` of who wrote it) are patterns with `*`."""
+    line: int = field(default=0, repr=False, compare=False)
+    """Where it stands in its file; 0 if nobody knows."""
 
     def matches(self, question: Question) -> bool:
         """Whether this rule speaks about the question."""
-        if self.names and not any(_glob(question.name, pattern) for pattern in self.names):
-            return False
-        if self.effects and question.effect not in self.effects:
-            return False
-        if self.origins and question.origin not in self.origins:
-            return False
-        grant = Grant(self.hosts, self.reads, self.writes, self.secrets)
+        return not self.why_not(question)
+
+    def why_not(self, question: Question) -> str:
+        """The first thing that keeps this rule from speaking about the question, in words; '' if it does."""
+        for key, value, patterns in (
+            ("names", question.name, self.names),
+            ("effects", question.effect, self.effects),
+            ("origins", question.origin, self.origins),
+            ("tenants", question.namespace, self.tenants),
+            ("models", question.model, self.models),
+        ):
+            if patterns and not (value and any(_glob(value, pattern) for pattern in patterns)):
+                return f"its {key} are {', '.join(patterns)}, not {value or 'one that nobody knows'}"
         if self.action == "allow":
             # An allow that names no effect never covers 'writes': no standing answer does.
             if question.effect == "writes" and "writes" not in self.effects:
-                return False
-            return grant.covers(question.grant) and _packages_within(question.packages, self.packages)
-        if not grant and not self.packages:
-            return True
-        return self._touches(question)
+                return 'it writes, and the rule does not say effects = ["writes"]'
+            return self._beyond(question)
+        named = (self.hosts, self.reads, self.writes, self.secrets, self.packages, self.plain_secrets)
+        touches = not (any(named) or self.subprocess) or self._touches(question)
+        return "" if touches else "it asks for nothing that the rule names"
+
+    def _beyond(self, question: Question) -> str:
+        """What *question* asks for beyond this rule, in words; '' for nothing."""
+        if not self._covers(question.grant):
+            # A secret may go where the rule has its host: it is held against the rule together with its host.
+            alone = (power for power in _each_alone(question.grant) if not self._covers(power))
+            beyond = next(alone, question.grant).words()[-1]
+            return f"it asks for {beyond}, which the rule does not hold"
+        over = [one for one in question.packages if not _packages_within([one], self.packages)]
+        return f"it asks for package {over[0]}, which the rule does not hold" if over else ""
+
+    def _covers(self, asked: Grant) -> bool:
+        own = Grant(self.hosts, self.reads, self.writes, (), self.plain_secrets, self.subprocess)
+        named = all({one.name, str(one)} & {*self.secrets, *self.plain_secrets} for one in asked.bindings)
+        return named and own.covers(replace(asked, secrets=()))
 
     def _touches(self, question: Question) -> bool:
+        grant = question.grant
+        known = {*grant.secret_names, *grant.secrets}
         return (
-            _meet(question.grant.hosts, self.hosts, host_within)
-            or _meet(question.grant.reads + question.grant.writes, self.reads, path_within)
-            or _meet(question.grant.writes, self.writes, path_within)
-            or bool(set(self.secrets) & set(question.grant.secrets))
+            _meet(grant.hosts, self.hosts, host_within)
+            or (ANY_TCP in self.hosts and bool(grant.tcp_hosts))
+            or _meet(grant.reads + grant.writes, self.reads, path_within)
+            or _meet(grant.writes, self.writes, path_within)
+            or bool(known & set(self.secrets))
+            or bool(set(grant.plain_secrets) & set(self.plain_secrets))
+            or ("*" in self.plain_secrets and bool(grant.plain_secrets))
+            or (self.subprocess and grant.subprocess)
             or bool(set(map(_package, question.packages)) & set(self.packages))
         )
+
+
+def _each_alone(grant: Grant) -> list[Grant]:
+    """Each power of *grant* as a grant of its own, a secret together with its host."""
+    bound = [Grant(hosts=(one.host,), secrets=(str(one),)) for one in grant.bindings]
+    hosts, reads = [Grant(hosts=(one,)) for one in grant.hosts], [Grant(reads=(one,)) for one in grant.reads]
+    writes, plain = (
+        [Grant(writes=(one,)) for one in grant.writes],
+        [Grant((), (), (), (), (one,)) for one in grant.plain_secrets],
+    )
+    return [*hosts, *reads, *writes, *plain, *bound, *([Grant(subprocess=True)] if grant.subprocess else [])]
 
 
 def _meet(asked: Iterable[str], own: Iterable[str], within: Callable[[str, str], bool]) -> bool:
     """Whether two sets of powers have something in common: what is asked may be the wider one."""
     rules = tuple(own)
-    return any(within(one, rule) or within(rule, one) for one in asked for rule in rules)
+    return any(within(one, rule) or within(rule, one) for one in asked for rule in rules if rule != ANY_TCP)
+
+
+_VERSION = re.compile(r"[\[(<>=!~]")
+"""Where in a requirement extras or a version begin."""
 
 
 def _package(requirement: str) -> str:
@@ -110,6 +191,15 @@ def _glob(name: str, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), name) is not None
 
 
+def _package_agreed(asked: str, said: Iterable[str]) -> bool:
+    """Whether a yes to the packages *said* holds for *asked*: for another version only if it named none."""
+    name = _package(asked)
+    return name in ALLOWED_PACKAGES or any(
+        _package(one) == name and (_VERSION.search(one) is None or "".join(one.split()) == "".join(asked.split()))
+        for one in said
+    )
+
+
 def _packages_within(asked: Iterable[str], extra: Iterable[str]) -> bool:
     return set(map(_package, asked)) <= {*ALLOWED_PACKAGES, *extra}
 
@@ -120,67 +210,32 @@ class Policy:
 
     rules: tuple[Rule, ...] = ()
     source: str = "the defaults"
+    packages: PackageRules = field(default_factory=PackageRules)
+    prune: tuple[str, ...] = ()
+    """Reasons of `PRUNED` for which `prune` retires tools of agents without asking."""
 
     def decide(self, question: Question) -> Decision:
         """The decision for *question*; pure, total, and the same for the same question."""
+        last = self.explain(question)[-1]
+        return Decision(last.action, last.rule, last.said)
+
+    def explain(self, question: Question) -> tuple[Considered, ...]:
+        """Each rule that is looked at for *question*, in order; the last one decides. Behind the rules are defaults."""
+        asked = replace(question, packages=tuple(one for one in question.packages if not self.packages.allows(one)))
+        found: list[Considered] = []
         for number, rule in enumerate(self.rules, 1):
-            if rule.matches(question):
-                where = f"rule {number} of {self.source}"
-                return Decision(rule.action, where, f"{where} says {rule.action} for {question.name!r}.")
-        if not question.grant and _packages_within(question.packages, ()):
-            return Decision("allow", "default: no powers", "It has no powers and only packages from the allowed list.")
-        reason = f"{question.name!r} asks for powers that nobody has allowed."
-        return Decision("ask", "default: powers are asked", reason)
-
-
-_RULE_KEYS = ("action", "hosts", "reads", "writes", "secrets", "packages", "names", "effects", "origins")
-
-
-def policy_from(document: Mapping[str, Any], source: str) -> Policy:
-    """The Policy in a parsed TOML *document* (`[[rule]]` tables); a SettingsError names *source* and the bad value."""
-    unknown = set(document) - {"rule"}
-    if unknown:
-        raise SettingsError(f"{source}: unknown key {sorted(unknown)[0]!r}; a policy holds [[rule]] tables only.")
-    tables = document.get("rule", [])
-    if not isinstance(tables, list):
-        raise SettingsError(f"{source}: 'rule' must be written [[rule]], once for each rule.")
-    return Policy(tuple(_rule(table, f"{source}, rule {number}") for number, table in enumerate(tables, 1)), source)
-
-
-def _rule(table: Any, where: str) -> Rule:
-    if not isinstance(table, Mapping):
-        raise SettingsError(f"{where}: must be a table.")
-    for key, value in table.items():
-        if key not in _RULE_KEYS:
-            raise SettingsError(f"{where}: unknown key {key!r}; known are {', '.join(_RULE_KEYS)}.")
-        if key != "action" and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-            raise SettingsError(f"{where}: {key} must be a list of strings, not {value!r}.")
-    action = table.get("action")
-    if action not in ("allow", "ask", "deny"):
-        raise SettingsError(f"{where}: action must be 'allow', 'ask' or 'deny', not {action!r}.")
-    lists = {key: tuple(value) for key, value in table.items() if key != "action"}
-    for effect in lists.get("effects", ()):
-        if effect not in EFFECTS:
-            raise SettingsError(f"{where}: effect {effect!r} is not one of {', '.join(EFFECTS)}.")
-    for origin in lists.get("origins", ()):
-        if origin not in ORIGINS:
-            raise SettingsError(f"{where}: origin {origin!r} is not one of {', '.join(ORIGINS)}.")
-    try:
-        grant = Grant(*(lists.get(key, ()) for key in ("hosts", "reads", "writes", "secrets")))
-        packages = tuple(package_name(one) for one in lists.get("packages", ()))
-    except SpecError as error:
-        raise SettingsError(f"{where}: {error}") from None
-    return Rule(
-        action,
-        grant.hosts,
-        grant.reads,
-        grant.writes,
-        grant.secrets,
-        packages,
-        lists.get("names", ()),
-        lists.get("effects", ()),
-        lists.get("origins", ()),
-    )
+            where = f"rule {number} of {self.source}"
+            why_not = rule.why_not(asked if rule.action == "allow" else question)
+            said = why_not or f"{where} says {rule.action} for {question.name!r}."
+            found.append(Considered(rule.action, where, said, not why_not, rule.line))
+            if not why_not:
+                return tuple(found)
+        said = "It has no powers and only packages from the allowed list."
+        default = Considered("allow", "default: no powers", said, True)
+        if asked.grant or asked.packages:
+            said = f"{question.name!r} asks for powers that nobody has allowed."
+            default = Considered("ask", "default: powers are asked", said, True)
+        return (*found, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +248,36 @@ class ApprovalRequest:
     examples: tuple[str, ...] = ()
     dollars: float | None = None
     run_id: str = ""
+    unused: tuple[str, ...] = ()
+    """The words of each power that the code is not seen to use."""
+    kind: RequestKind = "powers"
+    taint: tuple[str, ...] = ()
+    """What the run has taken in, a line each, where a yes lets the tool send to its hosts all the same."""
+    before: str = ""
+    """The code that somebody said yes to before, under this name; '' where nobody did."""
+    checks: tuple[str, ...] = ()
+    """The checks that the code has passed so far, in their order."""
+    id: int = 0
+    """Its number in the book of questions, by which others can answer it; 0 where it stands in none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAnswer:
-    """What a person said: yes or no; `scope` 'host' stands for every later tool that asks for the same hosts."""
+    """What a person said: yes or no; `scope` 'host' stands for every later tool that asks for the same hosts.
+
+    The *reason* of a no is read by the model. A yes holds until *until* (Unix seconds; None: until it is taken back).
+    """
 
     yes: bool
     scope: Literal["once", "host"] = "once"
     reason: str = ""
     who: str = "person"
+    until: float | None = None
+
+    @property
+    def mends(self) -> bool:
+        """Whether it is a no that says why: then what was asked for may be made in another way."""
+        return not self.yes and bool(self.reason.strip()) and self.who != NOBODY and self.reason != NO_REASON
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +298,23 @@ class Approval:
     at: float = 0.0
     standing: bool = False
     """True: any name, hosts only, never an effect 'writes'."""
+    until: float | None = None
+    """Unix seconds from which on it holds no longer; None: until it is taken back."""
 
     def covers(self, question: Question) -> bool:
         """Whether this answer holds for *question* too, so that nobody is asked again."""
         if question.namespace != self.namespace or not self.grant.covers(question.grant):
             return False
-        if not _packages_within(question.packages, map(_package, self.packages)):
+        if not all(_package_agreed(one, self.packages) for one in question.packages):
             return False
         if self.standing:
             # It was said of a host, and an own tool asks for none: what is asked about that is the tool itself.
-            return question.effect != "writes" and not (
-                question.origin == "host" or question.grant.reads or question.grant.writes or question.grant.secrets
+            return (
+                question.effect != "writes"
+                and not (
+                    question.origin == "host" or replace(question.grant, hosts=(), secrets=()) or question.grant.secrets
+                )
+                and not question.grant.tcp_hosts
             )
         if question.origin == "host" and question.digest != self.digest:
             return False  # nothing proves that it is the same code: another server, or new words, are another tool

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from toolwright.errors import SpecError
+from toolwright.reach import (
+    TCP,
+    SecretBinding,
+    bound_secret,
+    host_power,
+    host_within,
+    is_tcp,
+    secret_name,
+    split_host,
+)
+
+__all__ = [
+    "ALLOWED_PACKAGES",
+    "EFFECTS",
+    "LOUD",
+    "NO_POWERS",
+    "ORIGINS",
+    "POWER_LISTS",
+    "STRICT_LIMITS",
+    "Effect",
+    "Grant",
+    "Limits",
+    "Origin",
+    "SecretBinding",
+    "host_power",
+    "host_within",
+    "is_tcp",
+    "least_effect",
+    "package_name",
+    "path_within",
+    "power_words",
+    "says_writing",
+    "secret_name",
+    "split_host",
+    "why_loud",
+    "writing_words",
+]
 
 Effect = Literal["none", "reads", "writes"]
 Origin = Literal["agent", "person", "host"]
@@ -23,13 +59,14 @@ ORIGINS: tuple[Origin, ...] = ("agent", "person", "host")
 ALLOWED_PACKAGES = ("requests", "httpx", "pandas", "pydantic")
 """Packages that a generated tool may use without anybody being asked."""
 
+POWER_LISTS = ("hosts", "reads", "writes", "secrets", "plain_secrets")
+"""The powers that are lists of texts; `subprocess` is a yes or no."""
+
 _WRITING_WORDS = re.compile(
-    r"(?<![a-z])(?:(?:e-?mail|send|pay|publish)(?:s|es|ing|ed)?|writ(?:e|es|ing)|delet(?:e|es|ed|ing)"
+    r"(?<![a-z])(?:(?:e[- ]?mail|send|pay|publish)(?:s|es|ing|ed)?|writ(?:e|es|ing)|delet(?:e|es|ed|ing)"
     r"|transfer(?:s|red|ring)?)(?![a-z])",
     re.IGNORECASE,
 )
-_HOST_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
-_SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _PACKAGE_NAME = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[A-Za-z0-9._,\s-]*\])?\s*(?:[(<>=!~][^@/:;]*)?\Z",
     re.ASCII,
@@ -41,66 +78,9 @@ def says_writing(text: str) -> bool:
     return _WRITING_WORDS.search(text.replace("_", " ")) is not None
 
 
-def host_power(text: str) -> str:
-    """The canonical `name:port` of a host as people write it (a URL, `name`, `name:port`); port 443 unless said.
-
-    Raises SpecError on a name with letters outside ASCII, a NUL, a wildcard alone, or a bad port.
-    """
-    if not text.isascii():  # before it is lowered: some letters of other scripts become ASCII ones
-        raise SpecError(f"host {text!r} is not a host name: letters outside ASCII are written in their xn-- form.")
-    rest = text.strip().lower()
-    port = 443
-    if "://" in rest:
-        scheme, rest = rest.split("://", 1)
-        if scheme not in ("http", "https"):
-            raise SpecError(f"host {text!r}: only http and https hosts can be granted; write 'name:port'.")
-        port = 80 if scheme == "http" else 443
-    rest = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    name, given = _split_port(rest)
-    if given is not None:
-        if not given.isascii() or not given.isdigit() or not 0 < int(given) < 65536:
-            raise SpecError(f"host {text!r}: the port must be a number from 1 to 65535.")
-        port = int(given)
-    if _is_address(name):
-        name = str(ipaddress.ip_address(name))
-    elif rest.startswith("[") or not _is_host_name(name):
-        raise SpecError(f"host {text!r} is not a host name; write for example 'api.example.com:443'.")
-    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-
-
-def _split_port(rest: str) -> tuple[str, str | None]:
-    if rest.startswith("["):
-        name, closed, tail = rest[1:].partition("]")
-        if not closed or (tail and not tail.startswith(":")):
-            return "", None
-        return name, tail[1:] if tail else None
-    if rest.count(":") == 1:
-        name, _, port = rest.partition(":")
-        return name, port
-    return rest, None
-
-
-def _is_address(name: str) -> bool:
-    if "%" in name:  # a scope is this machine's own business
-        return False
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_host_name(name: str) -> bool:
-    labels = name.removeprefix("*.").split(".")
-    # Resolvers read `127.1` and `0x7f000001` as addresses.
-    numeric = labels[-1].isdigit() or labels[-1].startswith("0x")
-    return bool(name) and not numeric and len(name) <= 253 and all(_HOST_LABEL.match(label) for label in labels)
-
-
-def split_host(power: str) -> tuple[str, int]:
-    """`("api.example.com", 443)` of a canonical host power; IPv6 addresses come back without brackets."""
-    name, _, port = power.rpartition(":")
-    return name.strip("[]"), int(port)
+def writing_words(text: str) -> tuple[str, ...]:
+    """The writing words in *text*, each once, as they stand there."""
+    return tuple(dict.fromkeys(_WRITING_WORDS.findall(text.replace("_", " "))))
 
 
 def _folders(paths: Iterable[str]) -> tuple[str, ...]:
@@ -121,26 +101,109 @@ def package_name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found["name"]).lower()
 
 
+LOUD = "(loud)"
+"""How the words of a power end that opens more than the others: no rule allows it without naming it."""
+
+
+def power_words(kind: str, value: str) -> str:
+    """One power as a line for people: `host api.example.com:443`, `tcp mail.example.com:25 (loud)`."""
+    if kind == "hosts":
+        return f"tcp {value.removeprefix(TCP)} {LOUD}" if is_tcp(value) else f"host {value}"
+    if kind == "subprocess":
+        return f"subprocess {LOUD}"
+    if kind == "plain_secrets":
+        return f"plain_secret {value} {LOUD}"
+    return f"{kind.removesuffix('s')} {value}"
+
+
+def why_loud(words: str) -> str:
+    """What the loud power in *words* means, as a sentence; '' for any other."""
+    kind, _, value = words.removesuffix(LOUD).strip().partition(" ")
+    if not words.endswith(LOUD):
+        return ""
+    if kind == "tcp":
+        return f"It speaks any protocol with {value}: what it sends and what it does there, nobody reads or limits."
+    if kind == "plain_secret":
+        return f"The value of {value} itself is in its hands, and can be sent to every host that it may reach."
+    return "It may start other programs in its box, and they may use every power of this tool."
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Powers: hosts (`name:port`), folders to read, folders to write, secrets by name. Sorted, unique, canonical."""
+    """Powers, sorted, unique, canonical.
+
+    `hosts`: `name:port` for HTTP, `tcp://name:port` for raw TCP. `reads`, `writes`: folders. `secrets`: where each is
+    put by the proxy (`SecretBinding`; a bare name is bound to the one HTTP host), never seen by the tool.
+    `plain_secrets`: names of environment variables that hold the value itself. `subprocess`: other programs.
+    """
 
     hosts: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    plain_secrets: tuple[str, ...] = ()
+    subprocess: bool = False
 
     def __post_init__(self) -> None:
-        for name in self.secrets:
-            if not _SECRET_NAME.match(name):
-                raise SpecError(f"secret {name!r}: write the name of an environment variable, such as 'WEATHER_KEY'.")
-        object.__setattr__(self, "hosts", tuple(sorted({host_power(host) for host in self.hosts})))
+        hosts = tuple(sorted({host_power(host) for host in self.hosts}))
+        object.__setattr__(self, "hosts", hosts)
         object.__setattr__(self, "reads", _folders(self.reads))
         object.__setattr__(self, "writes", _folders(self.writes))
-        object.__setattr__(self, "secrets", tuple(sorted(set(self.secrets))))
+        object.__setattr__(self, "secrets", tuple(sorted({bound_secret(one, hosts) for one in self.secrets})))
+        object.__setattr__(self, "plain_secrets", tuple(sorted(set(map(secret_name, self.plain_secrets)))))
+        object.__setattr__(self, "subprocess", self.subprocess is True)
+        for one in self.bindings:
+            if one.name in self.plain_secrets:
+                raise SpecError(f"secret {one.name!r} is asked for bound and as a plain value; leave one of them out.")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Grant:
+        """The grant that `to_json` gave. KeyError, TypeError or SpecError if it is none.
+
+        Before secrets were bound, a bare name under `secrets` stood for what `plain_secrets` stands for now.
+        """
+        bound = tuple(one for one in data["secrets"] if "@" in one)
+        plain = tuple(one for one in data["secrets"] if "@" not in one)
+        return cls(
+            tuple(data["hosts"]),
+            tuple(data["reads"]),
+            tuple(data["writes"]),
+            bound,
+            (*data.get("plain_secrets", ()), *plain),
+            data.get("subprocess", False),
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.hosts or self.reads or self.writes or self.secrets)
+        # Asked several times in each call, so not by way of `each`.
+        lists = self.hosts or self.reads or self.writes or self.secrets or self.plain_secrets
+        return bool(lists or self.subprocess)
+
+    @property
+    def bindings(self) -> tuple[SecretBinding, ...]:
+        """`secrets`, read."""
+        return tuple(map(SecretBinding.parse, self.secrets))
+
+    @property
+    def http_hosts(self) -> tuple[str, ...]:
+        """The hosts that are reached through the proxy."""
+        return tuple(host for host in self.hosts if not is_tcp(host))
+
+    @property
+    def tcp_hosts(self) -> tuple[str, ...]:
+        """The hosts that are reached by raw TCP (`tcp://name:port`)."""
+        return tuple(host for host in self.hosts if is_tcp(host))
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The names of all secrets, bound and plain."""
+        return tuple(sorted({one.name for one in self.bindings} | set(self.plain_secrets)))
+
+    def each(self) -> Iterator[tuple[str, str]]:
+        """Each power as kind (the name of its list) and value; `subprocess` is its own value."""
+        for kind in POWER_LISTS:
+            yield from ((kind, value) for value in getattr(self, kind))
+        if self.subprocess:
+            yield "subprocess", "subprocess"
 
     def covers(self, other: Grant) -> bool:
         """Whether everything that *other* may do, this grant may do too (`*.` names and parent folders count)."""
@@ -149,47 +212,40 @@ class Grant:
             all(any(host_within(host, own) for own in self.hosts) for host in other.hosts)
             and all(any(path_within(path, own) for own in readable) for path in other.reads)
             and all(any(path_within(path, own) for own in self.writes) for path in other.writes)
-            and set(other.secrets) <= set(self.secrets)
+            # Who holds the value can put it wherever it may send anything.
+            and all(str(one) in self.secrets or one.name in self.plain_secrets for one in other.bindings)
+            and set(other.plain_secrets) <= set(self.plain_secrets)
+            and self.subprocess >= other.subprocess
         )
 
     def union(self, other: Grant) -> Grant:
         """The grant that may do what either may do."""
+        plain = self.plain_secrets + other.plain_secrets
         return Grant(
             self.hosts + other.hosts,
             self.reads + other.reads,
             self.writes + other.writes,
-            self.secrets + other.secrets,
+            tuple(str(one) for one in self.bindings + other.bindings if one.name not in plain),
+            plain,
+            self.subprocess or other.subprocess,
         )
 
-    def to_json(self) -> dict[str, list[str]]:
-        """The four lists by name; the form that enters the digest."""
+    def to_json(self) -> dict[str, Any]:
+        """The lists by name, and `subprocess`; the form that enters the digest. What is newer stands there if used."""
+        newer = {"plain_secrets": list(self.plain_secrets), "subprocess": self.subprocess}
         return {
             "hosts": list(self.hosts),
             "reads": list(self.reads),
             "secrets": list(self.secrets),
             "writes": list(self.writes),
-        }
+        } | {key: value for key, value in newer.items() if value}
 
     def words(self) -> list[str]:
         """Each power as a line for people: `host api.example.com:443`."""
-        return (
-            [f"host {host}" for host in self.hosts]
-            + [f"read {path}" for path in self.reads]
-            + [f"write {path}" for path in self.writes]
-            + [f"secret {name}" for name in self.secrets]
-        )
+        return [power_words(kind, value) for kind, value in self.each()]
 
 
 NO_POWERS = Grant()
-
-
-def host_within(host: str, own: str) -> bool:
-    """Whether canonical host power *host* lies within *own*, where `*.` stands for any subdomain."""
-    if host == own:
-        return True
-    name, port = split_host(host)
-    own_name, own_port = split_host(own)
-    return port == own_port and own_name.startswith("*.") and name.endswith(own_name[1:]) and not _is_address(name)
 
 
 def path_within(path: str, own: str) -> bool:
@@ -200,9 +256,10 @@ def path_within(path: str, own: str) -> bool:
 def least_effect(name: str, description: str, grant: Grant, claimed: Effect = "none") -> Effect:
     """The effect that holds whatever was claimed: a claim raises what is asked of a person, never lowers it."""
     floor: Effect = "none"
-    if grant.hosts or grant.secrets:
+    if grant.hosts or grant.secret_names:
         floor = "reads"
-    if grant.writes or (grant and says_writing(f"{name} {description}")):
+    # What passes over raw TCP nobody reads: it may change anything.
+    if grant.writes or grant.tcp_hosts or (grant and says_writing(f"{name} {description}")):
         floor = "writes"
     return max(floor, claimed, key=EFFECTS.index)
 
@@ -220,10 +277,16 @@ class Limits:
     load_s: float = 10.0
     memory_bytes: int = _DEFAULT_MEMORY
     answer_bytes: int = 2**20
+    list_bytes: int = 64 * 2**20
+    """Of a list of calls: what its answers and what was printed may hold together."""
     output_bytes: int = 2**20
     files_bytes: int = 16 * 10**6
     files_count: int = 256
+    written_bytes: int = 2**30
+    """By how much all folders that it was granted to write to may grow together."""
     threads: int = 16
+    processes: int = 16
+    """Of a tool that was granted `subprocess`, its own included; any other has one."""
     cpu_share: float = 1.0
     network: bool = True
     """False: hosts are refused, whoever granted them."""

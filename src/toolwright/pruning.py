@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from toolwright.call import COUNTS_AGAINST_TOOL, Status
+from toolwright.errors import NotFoundError
 from toolwright.registry import Registry, ToolInfo
 from toolwright.search import NEAR
 from toolwright.store.calls import Stats
@@ -58,20 +60,20 @@ def proposals(
     rules: Rules,
     alike: Iterable[Alike] = (),
     failures: Mapping[str, str] | None = None,
+    restored: Mapping[str, float] | None = None,
+    shared: bool = False,
 ) -> list[Proposal]:
-    """Which of *tools* may go: only what agents made and what is active, each once, the failing first.
+    """Which of *tools* may go: only what agents made, on the home's own shelf and active, each once, the failing first.
 
-    *now* in Unix seconds; *failures* says by name how calls failed. A tool is superseded only by one that is neither
+    *now* in Unix seconds; *failures* says by name how calls failed, *restored* when one was put back. On a *shared*
+    shelf none is called unused, since no home knows what others call. A tool is superseded only by one that is neither
     failing nor unused itself, so that no job is left undone when every proposal is followed.
     """
-    mine = [info for info in tools if info.origin == "agent" and info.state == "active"]
+    mine = [info for info in tools if info.origin == "agent" and info.state == "active" and not info.shelf]
     failing = {one.name: _failing(one, rules, (failures or {}).get(one.name, "")) for one in mine}
-    unused = {one.name: _unused(one, rules, now) for one in mine}
-    sound = [
-        one
-        for one in tools
-        if one.state == "active" and (one.origin != "agent" or not (failing[one.name] or unused[one.name]))
-    ]
+    since = restored or {}
+    unused = {one.name: "" if shared else _unused(one, rules, now, since.get(one.name, 0.0)) for one in mine}
+    sound = [one for one in tools if one.state == "active" and not (failing.get(one.name) or unused.get(one.name))]
     superseded = _superseded(mine, sound, [pair for pair in alike if pair.score >= NEAR])
     weighed: tuple[tuple[Reason, Mapping[str, str]], ...] = (
         ("failing", failing),
@@ -93,8 +95,8 @@ def _failing(info: ToolInfo, rules: Rules, how: str) -> str:
     return f"{failed} of {info.calls} calls failed ({failed / info.calls:.0%}){f': {how}' if how else ''}"
 
 
-def _unused(info: ToolInfo, rules: Rules, now: float) -> str:
-    since = max(info.created_at, info.last_used or 0.0)
+def _unused(info: ToolInfo, rules: Rules, now: float, restored: float = 0.0) -> str:
+    since = max(info.created_at, info.last_used or 0.0, restored)
     days = (now - since) / DAY_S
     if days < rules.unused_days:
         return ""
@@ -141,13 +143,48 @@ def _why_better(info: ToolInfo, other: ToolInfo) -> str:
     return "is newer" if other.created_at > info.created_at else "was of as much use"
 
 
-def prune(registry: Registry, *, rules: Rules | None = None, now: Callable[[], float] = time.time) -> list[Proposal]:
-    """The proposals for the tools of *registry*; retires nothing."""
-    rules = rules or Rules()
+def prune(
+    registry: Registry,
+    *,
+    rules: Rules | None = None,
+    now: Callable[[], float] = time.time,
+    shared: bool = False,
+) -> list[Proposal]:
+    """The proposals for the tools of *registry*, which is *shared* or this home's; retires nothing."""
+    rules, at = rules or Rules(), now()
     tools = registry.list()
-    mine = [info for info in tools if info.origin == "agent"]
+    mine = [info for info in tools if info.origin == "agent" and not info.shelf]
     failures = {one.name: _statuses(registry.stats(one.name, one.number)) for one in mine if one.calls > one.ok}
-    return proposals(tools, now=now(), rules=rules, alike=_alike(registry, tools, mine), failures=failures)
+    forgotten = [one for one in mine if not shared and _unused(one, rules, at)]
+    found = proposals(
+        tools,
+        now=at,
+        rules=rules,
+        alike=_alike(registry, tools, mine),
+        failures=failures,
+        restored={one.name: registry.changes(one.name, one.number)[-1].at for one in forgotten},
+        shared=shared,
+    )
+    return [replace(one, evidence=f"{one.evidence}; as this home knows it") for one in found] if shared else found
+
+
+def retire(registry: Registry, chosen: Iterable[Proposal], who: str = "person") -> list[Proposal]:
+    """Retire the very versions of *chosen*, with the evidence as the reason; those that were still in force."""
+    gone = []
+    for one in chosen:
+        with suppress(NotFoundError):  # somebody was faster, or another version took its place
+            registry.retire(one.info.name, number=one.info.number, who=who, why=f"{one.reason}: {one.evidence}")
+            gone.append(one)
+    return gone
+
+
+def by_policy(registry: Registry, found: Iterable[Proposal], reasons: Collection[str]) -> list[Proposal]:
+    """Those of *found* that a policy with *reasons* retires unasked; none that a person has put back."""
+    return [
+        one
+        for one in found
+        if one.reason in reasons and registry.changes(one.info.name, one.info.number)[-1].who != "person"
+    ]
 
 
 def _statuses(stats: Stats) -> str:

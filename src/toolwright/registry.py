@@ -5,27 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from toolwright import toolfile, toolrecord
 from toolwright.call import Call, Outcome
+from toolwright.deeds import Audit, Deed, DeedWord
 from toolwright.errors import NotFoundError, RefusedError, SpecError, UserError
-from toolwright.listing import Infos, Match, ToolInfo, info_of, merged, own_info_of
+from toolwright.listing import Infos, Match, ToolInfo, info_of, merged, own_info_of, row_of
 from toolwright.owntools import OwnTool, Usable
 from toolwright.owntools.shelf import OwnTools
 from toolwright.powers import Effect, Origin
-from toolwright.search import NEAR, Likeness, Sketch
-from toolwright.store import Change, Draft, Entry, Slot, Store, Stored
-from toolwright.store.audit import Deed
+from toolwright.promoting import Promoting, proof_of
+from toolwright.provenance.trust import Trust
+from toolwright.provenance.versions import WAITING, Provenance
+from toolwright.search import NEAR, Likeness, Meaning, Sketch, telling_words
+from toolwright.store import Change, Draft, Entry, Fence, Slot, Store, Stored
 from toolwright.store.calls import CallRow, Stats
+from toolwright.store.leases import Leases
 from toolwright.tool import State, ToolSpec, ToolVersion, Verdict
 from toolwright.trace import Cost
+from toolwright.vouching import Setting, Signing, Vouching
 
 _FEW = 50
 __all__ = ["Admission", "Infos", "Match", "Matches", "Registry", "ToolInfo"]
 
-_LOOKED_AT = 24
-"""Matches that are compared when near-duplicates are looked for."""
+_REQUEST_CHARS = 400
+_LOOKED_AT = 24  # matches that are compared when near-duplicates are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ Matches = list[Match]
 class Calls(Protocol):
     """Where calls are kept and summed."""
 
-    def add(self, call: CallRow) -> None:
-        """Keep a call."""
+    def add(self, *calls: CallRow) -> None:
+        """Keep calls, all or none."""
 
     def stats(self, namespace: str, names: Collection[str] | None = None) -> dict[tuple[str, int], Stats]:
         """Sums by (name, number)."""
@@ -52,17 +58,12 @@ class Calls(Protocol):
         """The highest number that was ever called."""
 
 
-class Audit(Protocol):
-    """Where it is kept who changed what on the shelf."""
-
-    def add(self, deed: Deed) -> None:
-        """Keep a deed."""
-
-
-class Registry:
+class Registry(Promoting):
     """The tools of one namespace. Thread-safe, and safe between processes; nothing of a tool is ever executed here.
 
-    *room* is how many tools may stand on the shelf (None: any number); a further one is refused.
+    *room* is how many tools may stand on the shelf (None: any number); a further one is refused. *trust* signs what is
+    admitted and says of everything that is loaded whether it is believed; *setting* tells how it was validated; *warn*
+    hears of a version that is not believed.
     """
 
     def __init__(
@@ -71,11 +72,23 @@ class Registry:
         calls: Calls,
         audit: Audit | None = None,
         *,
+        trust: Trust,
+        setting: Setting = dict,
         namespace: str = "local",
         room: int | None = None,
         own: OwnTools | None = None,
+        warn: Callable[[str], None] | None = None,
+        redacted: Callable[[str], str] = str,
+        meaning: Meaning | None = None,
     ) -> None:
-        self._store, self._calls, self._audit = store, calls, audit
+        """*redacted* takes the values of secrets out of the requests that are kept with a tool.
+
+        *meaning* is the one that the store finds with, if it does: what it needs is asked for outside of the store.
+        """
+        self._store, self._calls, self._audit, self._trust = store, calls, audit, trust
+        self._redacted, self._meaning = redacted, meaning
+        self._vouching = Vouching(store, trust, warn)
+        self._seal = Signing(trust, self._vouching, setting)
         self._namespace, self._room = namespace, room
         self._likeness = Likeness()
         self.own = own
@@ -99,10 +112,12 @@ class Registry:
         tool = self.own.register(func, name=name, description=description, effect=effect)
         return self._own_infos([tool])[0]
 
-    def find(self, name: str, number: int | None = None) -> Usable:
-        """The person's own tool *name*, which has the number 0, else what `get` gives. NotFoundError, EditedError."""
+    def find(self, name: str, number: int | None = None, digest: str | None = None) -> Usable:
+        """The person's own tool *name* (number 0), else `get`; with *digest*, what a run pinned (`Vouching.pinned`)."""
         own = self.own.get(name) if self.own and not number else None
-        return own or self.get(name, number)
+        if own or number is None or digest is None:
+            return own or self.get(name, number)
+        return self._vouching.pinned(self._namespace, name, number, digest)
 
     async def opened(self) -> None:
         """Have every own tool there; awaited on the loop that holds them. UserError of one that cannot be had."""
@@ -112,6 +127,11 @@ class Registry:
     def shelved(self, name: str) -> bool:
         """Whether a tool of the shelf can be called *name*."""
         return self._store.in_force(self._namespace, name) is not None
+
+    @property
+    def leases(self) -> Leases:
+        """Where equal requests for a tool meet."""
+        return self._store.leases
 
     def admit(
         self,
@@ -123,22 +143,24 @@ class Registry:
         requests: Iterable[str] = (),
         cost: Cost | None = None,
         new_version: bool = False,
+        fence: Fence | None = None,
     ) -> Admission:
         """Put what *verdict* passed on the shelf, durably, or learn who has the name.
 
         The same digest is the same version, however often it comes. Another digest under a name in use is answered
         with its holder, unless *new_version* says that it is to take the holder's place. Raises EvidenceError for a
-        verdict that did not pass, RefusedError where the shelf is full (`registry-full`), the version was revoked
-        (`revoked`) or an agent would replace what a person made (`made-by-a-person`).
+        verdict that did not pass, RefusedError where the shelf is full (`registry-full`), the version was revoked or
+        yanked (`revoked`, `yanked`), an agent would replace what a person made (`made-by-a-person`) or the lease of
+        *fence* is another's by now (`lease-lost`).
         """
         now = time.time()
-        first = ToolVersion(verdict, 1, origin, "active", now, run_id, model, tuple(requests))
+        first = ToolVersion(verdict, 1, origin, "active", now, run_id, model, tuple(map(self._redacted, requests)))
         namespace, name = first.namespace, first.name
         holder = self._store.in_force(namespace, name)
         if new_version and holder is not None and holder.origin == "person" and origin != "person":
-            raise RefusedError(
-                f"{name}@{holder.number} was made by a person; only a person replaces it.", "made-by-a-person"
-            )
+            made = f"{name}@{holder.number} was made by a person; only a person replaces it."
+            raise RefusedError(made, "made-by-a-person")
+        self._refuse_withdrawn(name, first.digest)
         dollars = None if cost is None else cost.dollars
 
         def draft(number: int) -> Draft:
@@ -146,20 +168,28 @@ class Registry:
             return Draft(toolfile.write(version), {**toolfile.to_record(version), "dollars": dollars})
 
         above = self._calls.highest(namespace, name)
-        slot = Slot(namespace, name, first.digest, now, origin, "admitted", new_version, above)
-        placed = self._store.place(slot, draft, self._room)
+        slot = Slot(namespace, name, first.digest, now, origin, "admitted", new_version, above, fence)
+        placed = self._store.place(slot, draft, self._seal, self._room)
         if placed.won:
-            self._note(
-                origin, "admitted", namespace, name, placed.number, f"digest {first.digest}, run {run_id or '-'}"
-            )
-        return Admission(_version(self._store.load(namespace, name, placed.number)), placed.won)
+            self._note(origin, placed.deed, namespace, name, placed.number, proof_of(first))
+        return Admission(self._admitted(namespace, name, placed), placed.won)
+
+    def silenced(self) -> str:
+        """Why nobody would believe what is made here, before anything is spent on it; empty if all is well."""
+        return self._trust.silenced("validator")
 
     def get(self, name: str, number: int | None = None, *, namespace: str | None = None) -> ToolVersion:
-        """The version in force (or *number*, in whatever state), its file checked against its digest.
+        """The version in force (or *number*, in whatever state), its file, its record and its signatures checked.
 
-        Raises NotFoundError, and EditedError for a file that is not as it was validated.
+        Where the version in force does not hold, the one before it serves on, if that does. Raises NotFoundError, and
+        EditedError for what is not as it was validated, or signed by nobody who is trusted here.
         """
-        return _version(self._store.load(namespace or self._namespace, name, number))
+        return self._vouching.get(namespace or self._namespace, name, number)
+
+    def provenance(self, name: str, number: int) -> Provenance:
+        """Who made, validated and promoted a version, by what was signed. NotFoundError, EditedError."""
+        self.get(name, number)
+        return self._trust.proven(self._store.load(self._namespace, name, number).record, number)
 
     def edited(self, name: str, number: int | None = None) -> tuple[str, ToolVersion]:
         """The text of a tool's file as it stands, checked against nothing, and the version as if that were proven.
@@ -211,12 +241,13 @@ class Registry:
             raise NotFoundError(f"No tool is named {name!r}.")
         return self._infos(entries)
 
-    def search(self, query: str, limit: int = 8, *, own: bool = True) -> Matches:
+    def search(self, query: str, limit: int = 8, *, own: bool = True, run_id: str = "") -> Matches:
         """At most *limit* tools that fit *query*, best first; empty if none does. Never raises for a query.
 
-        Without *own* only those of the shelf are looked at.
+        Without *own* only those of the shelf are looked at. What embeddings cost is put on the run *run_id*.
         """
-        found = self._store.find(self._namespace, query, limit)
+        find = partial(self._store.find, self._namespace, query, limit)
+        found = self._meaning.around(find, query, run_id) if self._meaning else find()
         infos = self._infos([entry for entry, _ in found])
         matches = [Match(info, score) for info, (_, score) in zip(infos, found, strict=True)]
         if not (own and self.own):
@@ -225,12 +256,16 @@ class Registry:
         mine = self._own_infos([tool for tool, _ in fitting])
         return merged([Match(info, score) for info, (_, score) in zip(mine, fitting, strict=True)], matches, limit)
 
-    def near(self, spec: ToolSpec, limit: int = 3) -> Matches:
-        """Tools that look like what *spec* asks for, most alike first, with a likeness from 0.7 to 1."""
+    def hint(self) -> str:
+        """What a person can do so that a large shelf is searched quicker; empty if there is nothing."""
+        return self._store.hint()
+
+    def near(self, spec: ToolSpec, limit: int = 3, *, least: float = NEAR) -> Matches:
+        """Tools that look like what *spec* asks for, most alike first, with a likeness from *least* (0.7) to 1."""
         asked = Sketch(spec.name, spec.description, spec.input_schema, spec.output_schema)
         found = self._store.find(spec.namespace, f"{spec.name} {spec.description}", _LOOKED_AT)
         alike = [(self._likeness.of(asked, _sketch(entry)), entry) for entry, _ in found]
-        best = sorted((pair for pair in alike if pair[0] >= NEAR), key=lambda pair: (-pair[0], pair[1].name))[:limit]
+        best = sorted((pair for pair in alike if pair[0] >= least), key=lambda pair: (-pair[0], pair[1].name))[:limit]
         infos = self._infos([entry for _, entry in best])
         matches = [Match(info, score) for info, (score, _) in zip(infos, best, strict=True)]
         if not self.own:
@@ -246,54 +281,58 @@ class Registry:
         close = self.own.near(asked, self._likeness) if self.own else []
         return close[0][0] if close else None
 
-    def retire(self, name: str, *, who: str = "person", why: str = "") -> ToolInfo:
-        """Take *name* off the shelf; its versions, history and numbers stay. NotFoundError if it is not there."""
+    def retire(self, name: str, *, number: int | None = None, who: str = "person", why: str = "") -> ToolInfo:
+        """Take *name* off the shelf; its versions, history and numbers stay. NotFoundError if it is not there.
+
+        With *number* only if that version is in force.
+        """
         entry = self._store.in_force(self._namespace, name)
         if entry is None and self.own and (own := self.own.get(name)):
             raise UserError(
                 f"{name} is your own tool ({own.source}), and not on the shelf; leave it out where you bring it."
             )
-        if entry is None:
-            raise NotFoundError(f"No tool is named {name!r}.")
+        if entry is None or number not in (None, entry.number):
+            raise NotFoundError(f"No tool is named {name if number is None else f'{name}@{number}'!r}.")
         self._change(entry, "retired", who, why)
         return self._infos([replace(entry, state="retired")])[0]
 
     def restore(self, name: str, number: int | None = None, *, who: str = "person", why: str = "") -> ToolVersion:
-        """Put *name* back: its latest version that was not revoked, or *number*, which takes the place of another.
+        """Put *name* back: its latest version that was not withdrawn, or *number*, which takes the place of another.
 
-        Raises NotFoundError, EditedError for a file that was edited meanwhile, RefusedError for a revoked one.
+        NotFoundError, EditedError for a file that was edited meanwhile, RefusedError: revoked, or the shelf is full.
         """
         entries = [entry for entry in self._store.history(self._namespace, name) if number in (None, entry.number)]
         if not entries:
             raise NotFoundError(f"There is no {name if number is None else f'{name}@{number}'}.")
-        standing = [entry for entry in entries if entry.state != "revoked"]
+        standing = [one for one in entries if one.state != "revoked" and self._trust.revoked(one.digest) is None]
         if not standing:
             raise RefusedError(f"{name}@{entries[-1].number} was revoked.", "revoked")
-        chosen = standing[-1]
-        self.get(name, chosen.number)
+        chosen = next((one for one in reversed(standing) if one.state not in ("yanked", WAITING)), standing[-1])
+        self._lift(self.get(name, chosen.number), who, why)
         if chosen != self._store.in_force(self._namespace, name):
-            self._change(chosen, "active", who, why)
+            self._change(chosen, "active", who, why, room=self._room)
         return self.get(name, chosen.number)
 
     def record(self, version: Usable, call: Call, outcome: Outcome) -> None:
         """Keep how a call of *version* ended."""
-        self._calls.add(
-            CallRow(
-                version.namespace,
-                version.name,
-                version.number,
-                outcome.status,
-                digest=version.digest,
-                run_id=call.run_id,
-                place=call.place,
-                at=time.time(),
-                reason=outcome.reason,
-                error="" if outcome.ok else outcome.detail,
-                wall_s=outcome.usage.wall_s,
-                cpu_s=outcome.usage.cpu_s,
-                peak_memory_bytes=outcome.usage.peak_memory_bytes,
-            )
-        )
+        self.record_all(version, [(call, outcome)])
+
+    def record_all(self, version: Usable, ended: Sequence[tuple[Call, Outcome]]) -> None:
+        """Keep how calls of *version* ended, all or none."""
+        self._calls.add(*(row_of(version, call, outcome) for call, outcome in ended))
+
+    def found_by(self, version: Usable, request: str) -> None:
+        """Note that *request* found *version* and had use of it, so that words like these find it again.
+
+        Only on the shelf, and once for requests of the same words; at most 20 are kept, and of each 400 characters.
+        """
+        text = self._redacted(" ".join(request.split()))[:_REQUEST_CHARS]
+        entry = self._store.in_force(version.namespace, version.name)
+        if entry is None or entry.number != version.number or isinstance(version, OwnTool):
+            return
+        told = set(telling_words(text))
+        if told and all(told != set(telling_words(one)) for one in entry.requests):
+            self._store.found_by(entry.namespace, entry.name, entry.number, text)
 
     def stats(self, name: str, number: int | None = None) -> Stats:
         """How calls of a version (by default the one in force, else the latest) ended. NotFoundError."""
@@ -304,6 +343,12 @@ class Registry:
             number = entry.number if entry else self.history(name)[-1].number
         return self._calls.stats(self._namespace, [name]).get((name, number), Stats())
 
+    def locks(self) -> Sequence[tuple[str, ...]]:
+        """The locked packages of each version in force that has any, of all namespaces."""
+        listed = (one for namespace in self._store.namespaces() for one in self._store.entries(namespace))
+        held = (self._store.load(one.namespace, one.name, one.number) for one in listed if one.packages)
+        return [_as_if_proven(one, "").candidate.lock for one in held]
+
     def rebuild(self) -> int:
         """Make the index anew from the files of all namespaces; how many versions there are."""
         return self._store.rebuild()
@@ -311,13 +356,18 @@ class Registry:
     def close(self) -> None:
         """Let go of the store's files."""
         self._store.close()
+        if self._meaning:
+            self._meaning.close()
 
-    def _change(self, entry: Entry, state: State, who: str, why: str) -> None:
-        self._store.change(entry.namespace, entry.name, entry.number, Change(state, time.time(), 0, who, why))
-        what = "restored" if state == "active" else state
-        self._note(who, what, entry.namespace, entry.name, entry.number, why)
+    def _change(
+        self, entry: Entry, state: State, who: str, why: str, what: DeedWord | None = None, room: int | None = None
+    ) -> None:
+        change = Change(state, time.time(), 0, who, why)
+        self._store.change(entry.namespace, entry.name, entry.number, change, self._seal, room)
+        done: DeedWord = "restored" if state == "active" else state
+        self._note(who, what or done, entry.namespace, entry.name, entry.number, why)
 
-    def _note(self, who: str, what: str, namespace: str, name: str, number: int, detail: str) -> None:
+    def _note(self, who: str, what: DeedWord, namespace: str, name: str, number: int, detail: str) -> None:
         if self._audit is not None:
             self._audit.add(Deed(who, what, namespace, name, number, detail))
 
@@ -336,10 +386,6 @@ def _as_if_proven(stored: Stored, source: str) -> ToolVersion:
     version = toolrecord.version_of(stored.record, source, stored.entry.number)
     candidate = replace(version.candidate, parent=stored.entry.digest)
     return replace(version, verdict=replace(version.verdict, candidate=candidate))
-
-
-def _version(stored: Stored) -> ToolVersion:
-    return toolfile.from_record(stored.text, stored.record, number=stored.entry.number)
 
 
 def _sketch(entry: Entry) -> Sketch:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolwright import schema
-from toolwright.consent import Consent, request_for
+from toolwright.attempts import said_no
+from toolwright.ceilings import reached
+from toolwright.consent import Consent
 from toolwright.errors import EditedError, NotFoundError, RefusedError, SpecError
 from toolwright.forge import Forge, Forged
 from toolwright.largevalues import as_json
 from toolwright.notes import Notes
 from toolwright.owntools import OwnTool, Usable
 from toolwright.registry import Registry
+from toolwright.search import NEAR, POSSIBLE
 from toolwright.stopping import in_thread
 from toolwright.tool import ToolSpec, ToolVersion
 from toolwright.trace import Event, EventKind, Place, Sink
@@ -29,7 +33,13 @@ MAX_OWN = 24
 MAX_FAILURES = 2
 """Requests for the same thing that may fail in one run: the first, and one that asks differently."""
 
-_SHELF_SAYS_NO = ("registry-full", "revoked", "made-by-a-person")
+_TRIED = 5
+"""As many tools of a shelf are tried on the examples of a request."""
+
+_TOOL_CAP = "budget-tool"
+"""The cap on the making of one tool: a tool that failed, and no end of the run."""
+
+_SHELF_SAYS_NO = ("registry-full", "revoked", "yanked", "made-by-a-person")
 
 
 @dataclass(slots=True)
@@ -63,7 +73,8 @@ class Requests:
         return await in_thread(self.cancel, self._matching, query, own)
 
     def _matching(self, query: str, own: bool) -> list[Usable]:
-        versions = (self._version(match.info.name) for match in self.registry.search(query, limit=8, own=own))
+        matches = self.registry.search(query, limit=8, own=own, run_id=self.run_id)
+        versions = (self._meant(match.info.name) for match in matches)
         return [one for one in versions if one is not None]
 
     async def version(self, name: str, number: int) -> Usable | None:
@@ -75,6 +86,16 @@ class Requests:
             return self.registry.find(name, number)
         except (NotFoundError, EditedError):
             return None
+
+    def _meant(self, name: str) -> Usable | None:
+        """What *name* means in this run: what it pinned as long as that is not withdrawn, else the one in force."""
+        number, digest = self.notes.pin_of(name)
+        if number is not None:
+            with suppress(NotFoundError, EditedError):
+                pinned = self.registry.find(name, number, digest)
+                if pinned.state == "active":
+                    return pinned
+        return self._version(name)
 
     async def own(self, task: str) -> list[Usable]:
         """The person's own tools; of more than 24 those that fit *task* best."""
@@ -110,9 +131,9 @@ class Requests:
             spec = spec_of(asked, self.namespace)
         except SpecError as error:
             return f"This request cannot be read: {error}", None
-        holder = await in_thread(self.cancel, self._version, spec.name)
+        holder = await in_thread(self.cancel, self._meant, spec.name)
         if holder is not None:
-            return self._taken(spec, holder), holder
+            return await in_thread(self.cancel, self._taken, spec, holder), holder
         refusal = await in_thread(self.cancel, self._refusal, spec)
         if refusal:
             self._emit("tool-refused", name=spec.name, reason=refusal)
@@ -125,6 +146,8 @@ class Requests:
     def _taken(self, spec: ToolSpec, holder: Usable) -> str:
         # Made by this very run, which was cut short before it could note it down.
         if isinstance(holder, ToolVersion) and holder.run_id == self.run_id and str(holder) not in self.notes.made:
+            self.registry.note_admitted(holder)
+            self._emit("tool-made", name=holder.name, version=holder.number, digest=holder.digest, dollars=None)
             self.notes.made.append(str(holder))
             return made_text(holder)
         same = schema.same_schema(spec.input_schema, holder.input_schema) and schema.same_schema(
@@ -139,36 +162,43 @@ class Requests:
 
     def _refusal(self, spec: ToolSpec) -> str:
         if len(self.notes.made) >= self.max_new_tools:
-            return (
-                f"No new tool: this run has made {len(self.notes.made)}, and its limit is {self.max_new_tools} "
-                "(setting max_new_tools, --max-new-tools N). Go on with the tools that are there."
-            )
+            return f"No new tool. {reached('new-tools', self.max_new_tools)} Go on with the tools that are there."
         if self.notes.failures_like(spec.name, spec.description) >= MAX_FAILURES:
             return (
                 f"No new tool: a request for this failed {MAX_FAILURES} times in this run, and is not tried again. "
                 "Go on without it, and say in your answer what is missing."
             )
-        if (held := self.registry.count()) >= self.max_tools:
-            return (
-                f"No new tool: the shelf holds {held}, and its limit is {self.max_tools} (setting max_tools). A person "
-                "can prune it: `toolwright tools` lists them, `toolwright registry retire NAME` takes one off."
-            )
-        return ""
+        return f"No new tool. {reached('tools', self.max_tools)}" if self.registry.count() >= self.max_tools else ""
 
     def _near(self, spec: ToolSpec) -> str:
+        """What the model reads about tools that do the same by their examples, or else look as if they did."""
         if spec.name in self.notes.offered and spec.reason:
             return ""
-        versions = (self._version(match.info.name) for match in self.registry.near(spec, limit=3))
-        near = [as_json(described(one)) for one in versions if one is not None]
-        if not near:
+        same: list[Usable] = []
+        alike: list[Usable] = []
+        for match in self.registry.near(spec, limit=_TRIED, least=POSSIBLE):
+            version = self._meant(match.info.name)
+            if version is None:
+                continue
+            met = self.forge.meets(version, spec, self.cancel, self.files) if isinstance(version, ToolVersion) else None
+            if met:
+                same.append(version)
+            elif met is None and match.score >= NEAR:
+                alike.append(version)
+        if not same and not alike:
             return ""
         if spec.name not in self.notes.offered:
             self.notes.offered.append(spec.name)
+        lead = (
+            "Nothing was made: called with the arguments of your example, this gives what it shows."
+            if same
+            else "Nothing was made, since the shelf has what looks like the same."
+        )
         return "\n".join(
             [
-                "Nothing was made, since the shelf has what looks like the same. Call one of these if it fits; if none "
-                f"does, ask for {spec.name} again with `reason`: what they lack.",
-                *near,
+                f"{lead} Call one of these if it fits; if none does, ask for {spec.name} again with `reason`: what "
+                "they lack.",
+                *(as_json(described(one)) for one in (same or alike)[:3]),
             ]
         )
 
@@ -177,7 +207,9 @@ class Requests:
         try:
             forged = await self._forged(spec, place)
         except RefusedError as error:
-            if error.reason not in _SHELF_SAYS_NO:
+            if error.reason == _TOOL_CAP:
+                self.notes.failed.append(f"{spec.name}: {spec.description}")
+            elif error.reason not in _SHELF_SAYS_NO:
                 raise  # the budget: that ends the run
             return self._refused(spec, str(error)), None
         return self._told(spec, forged)
@@ -195,10 +227,13 @@ class Requests:
         return await asked_about(forged, self.forge, self.consent)
 
     def _told(self, spec: ToolSpec, forged: Forged) -> tuple[str, Usable | None]:
-        if forged.pending is not None and forged.version is None:
+        if forged.version is None and (forged.pending is not None or said_no(forged.verdicts)):
             return self._refused(spec, forged.reason), None
         if forged.version is None:
             return self._failed(spec, forged), None
+        if forged.version.state == "validated":
+            self._emit("tool-refused", name=spec.name, reason=forged.reason)
+            return f"{forged.reason} Go on without it, and say in your answer what is missing.", None
         if forged.won:
             self.notes.made.append(str(forged.version))
             return made_text(forged.version), forged.version
@@ -225,17 +260,29 @@ class Requests:
 
 
 async def asked_about(forged: Forged, forge: Forge, consent: Consent) -> Forged:
-    """*forged* after whoever may answer was asked about its powers, once for each candidate; a no is its reason."""
+    """*forged* after whoever may answer was asked about its powers, once for each candidate.
+
+    A person's no with a reason goes to the generator, which may mend the candidate; any other no is the end of it, and
+    its reason. While they think, equal requests wait (`Forge`); after a no, when this is cancelled, and while the
+    question waits for somebody (UnansweredError), the next one is made.
+    """
     asked: set[str] = set()
-    while forged.asks and forged.verdicts[-1].candidate.digest not in asked:
-        candidate = forged.verdicts[-1].candidate
-        # Once for each candidate: a yes that does not cover what was asked is not asked for again and again.
-        asked.add(candidate.digest)
-        answer = await consent.ask(request_for(candidate, "agent", consent.run_id, forged.cost.dollars))
-        if not answer.yes:
-            return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
-        forged = await forge.go_on(forged)
-    return forged
+    try:
+        while forged.asks and forged.verdicts[-1].candidate.digest not in asked:
+            candidate = forged.verdicts[-1].candidate
+            # Once for each candidate: a yes that does not cover what was asked is not asked for again and again.
+            asked.add(candidate.digest)
+            request = await consent.about(forged.verdicts, forged.cost.dollars)
+            answer = await consent.ask(request, forged.pending, forged.work.place if forged.work else None)
+            if answer.yes:
+                forged = await forge.go_on(forged)
+            elif answer.mends and forged.pending and forged.pending.reason != "flow":
+                forged = await forge.refused(forged, answer.reason)
+            else:
+                return replace(forged, reason=f"The answer was no: {answer.reason or 'no reason was given'}")
+        return forged
+    finally:
+        forge.let_go(forged)
 
 
 def described(version: Usable) -> dict[str, Any]:

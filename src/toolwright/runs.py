@@ -38,6 +38,10 @@ class RunResult:
     """Why the run is not complete; empty if it is."""
     continues: str = ""
     """The run whose conversation it went on with; empty for the first of one."""
+    stopped: str = ""
+    """`budget` where a cap stopped it: with the cap lifted, a resume goes on."""
+    question: int | None = None
+    """The number of the question that it waits for, where its status is `needs-approval`."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -80,6 +84,8 @@ class RunResult:
             "reason": self.reason,
             "run_id": self.run_id,
             "continues": self.continues,
+            "stopped": self.stopped,
+            "question": self.question,
         }
 
 
@@ -98,6 +104,8 @@ def result_of(run: Run) -> RunResult:
         str(run.settings.get("why", "")),
         str(run.settings.get("reason", "")),
         str(run.settings.get("continues", "")),
+        str(run.settings.get("stopped", "")),
+        run.settings.get("question"),
     )
 
 

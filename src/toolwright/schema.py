@@ -11,7 +11,7 @@ from toolwright.annotations import annotation_schema
 from toolwright.asked import asked_from
 from toolwright.errors import SpecError
 from toolwright.examples import examples_from
-from toolwright.fitting import canonical, fits, same
+from toolwright.fitting import canonical, fits, fitter, same
 from toolwright.literals import quoted
 from toolwright.parameters import Parameters, parameters_from, return_type_from
 from toolwright.signature import LARGEST_SOURCE, Signature, signature_of
@@ -27,6 +27,7 @@ __all__ = [
     "canonical",
     "check_name",
     "fits",
+    "fitter",
     "same",
     "same_schema",
     "signature_of",

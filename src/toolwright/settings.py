@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import tomllib
@@ -12,10 +11,31 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from toolwright.budgets import Budget
 from toolwright.errors import SettingsError
 from toolwright.homes import find_home
-from toolwright.policy import Policy, policy_from
+from toolwright.keeping import Keep
+from toolwright.policy import Policy
+from toolwright.policyfile import policy_from
 from toolwright.powers import STRICT_LIMITS, Limits
+from toolwright.settingvalues import (
+    at_least_one_of,
+    choice_of,
+    count_of,
+    days_of,
+    dollars_of,
+    flag_of,
+    name_of,
+    paths_of,
+    reference_of,
+    references_of,
+    seconds_of,
+    servers_of,
+    store_of,
+    text_of,
+    url_of,
+)
+from toolwright.store.aws.address import Address, read_address
 
 ENV_PREFIX = "TOOLWRIGHT_"
 CONFIG_FILE = "config.toml"
@@ -30,6 +50,26 @@ class RoleModel:
 
     model: str | None = None
     base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSettings:
+    """Which box tools run in, and how little of a wall is accepted; None is left to the box."""
+
+    profile: Literal["auto", "full", "landlock"] = "auto"
+    box: Literal["auto", "linux", "container"] = "auto"
+    engine: str | None = None
+    image: str | None = None
+    runtime: str | None = None
+    weakest: Literal["full", "container", "landlock"] = "landlock"
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What becomes of a question about powers: where nobody is there, and how long it may wait (None: for good)."""
+
+    away: Literal["deny", "pause"] = "deny"
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +90,30 @@ class Settings:
     stream: bool = False
     context_tokens: int | None = None
     local_servers: str = "auto"
-    sandbox: Literal["auto", "full", "landlock"] = "auto"
+    packages_days: float = 30.0
+    packages_cooldown_days: float = 7.0
+    untrusted: tuple[str, ...] = ()
+    """Absolute paths of folders and files whose text nobody vouches for."""
+    layers: bool = True
+    approvals: Answering = field(default_factory=Answering)
+    keep: Keep = field(default_factory=Keep)
+    embeddings: str | None = None
+    embeddings_base_url: str | None = None
+    store: str = "files"
+    store_region: str | None = None
+    store_s3_url: str | None = None
+    store_dynamodb_url: str | None = None
+    store_streams: bool = False
+    signer: str | None = None
+    """`module:factory` of a service that signs for this home; None: it has a key of its own."""
+    sandbox: BoxSettings = field(default_factory=BoxSettings)
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    sandboxes: int | None = None
+    """Calls in the sandbox at once, of all processes with this home; None: four for each core."""
+    calls_per_minute: int | None = None
+    """Of each tool; None: as many as one likes."""
+    budget: Budget = field(default_factory=Budget)
     functions: tuple[tuple[str, str], ...] = ()
     """A person's own tools: the name to register each under (or ''), and `module:function`."""
     mcp: tuple[str, ...] = ()
@@ -62,126 +123,94 @@ class Settings:
     """What was said of each key that is not left to its default, as it was read."""
 
 
-def _choice(*allowed: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return str(value)
-
-    return read
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be a text that is not empty")
-    return value.strip()
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return float("nan")
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return float("nan")
-
-
-def _count(value: Any) -> int:
-    number = _number(value)
-    if not 0 <= number < 2**53 or number != int(number):
-        raise ValueError("must be a whole number, 0 or more")
-    return int(number)
-
-
-def _at_least_one(value: Any) -> int:
-    if (number := _number(value)) != number or number < 1:
-        raise ValueError("must be a whole number, 1 or more")
-    return _count(value)
-
-
-def _seconds(value: Any) -> float:
-    number = _number(value)
-    if not 0 < number < float("inf"):
-        raise ValueError("must be a number of seconds above 0")
-    return number
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("1", "true", "yes", "on"):
-        return True
-    if str(value).lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError("must be true or false")
-
-
-def _reference(value: Any) -> str:
-    text = _text(value)
-    if ":" not in text:
-        raise ValueError("must be module:function, such as billing:lookup")
-    return text
-
-
-def _references(value: Any) -> tuple[str, ...]:
-    return tuple(map(_reference, _listed(value, None)))
-
-
-def _servers(value: Any) -> tuple[str, ...]:
-    return tuple(map(_text, _listed(value, "\n")))
-
-
-def _listed(value: Any, separator: str | None) -> list[Any]:
-    """A list; or a text, as in the environment: JSON of a list, or items between separators (None: white space)."""
-    if isinstance(value, str):
-        if not value.lstrip().startswith("["):
-            return [item for item in value.split(separator) if item.strip()]
-        value = json.loads(value)
-    if not isinstance(value, list):
-        raise ValueError("must be a list of texts")
-    return value
-
-
-def _name(value: Any) -> str:
-    text = str(value)
-    if not text.isidentifier() or not text.isascii():
-        raise ValueError("must be letters, digits and underscores")
-    return text
+def shared_store(settings: Settings) -> Address | None:
+    """Where the shared shelf of *settings* lies; None where the shelf is this home's own files."""
+    if settings.store == "files":
+        return None
+    address = read_address(
+        settings.store,
+        region=settings.store_region,
+        s3_url=settings.store_s3_url,
+        dynamodb_url=settings.store_dynamodb_url,
+    )
+    return replace(address, streams=settings.store_streams)
 
 
 KEYS: Mapping[str, Callable[[Any], Any]] = {
-    "model": _text,
-    "base_url": _text,
-    "generator.model": _text,
-    "generator.base_url": _text,
-    "examiner.model": _text,
-    "examiner.base_url": _text,
-    "surface": _choice("native", "fixed"),
-    "namespace": _name,
-    "max_new_tools": _count,
-    "max_tools": _count,
-    "attempts": _at_least_one,
-    "max_steps": _at_least_one,
-    "run_wall_s": _seconds,
-    "stream": _flag,
-    "context_tokens": _at_least_one,
-    "local_servers": _text,
-    "sandbox": _choice("auto", "full", "landlock"),
-    "tools.functions": _references,
-    "tools.mcp": _servers,
-    "policy": _text,
-    "limits.profile": _choice("default", "strict"),
-    "limits.wall_s": _seconds,
-    "limits.cpu_s": _seconds,
-    "limits.load_s": _seconds,
-    "limits.memory_bytes": _count,
-    "limits.answer_bytes": _count,
-    "limits.output_bytes": _count,
-    "limits.files_bytes": _count,
-    "limits.files_count": _count,
-    "limits.threads": _count,
+    "model": text_of,
+    "base_url": text_of,
+    "generator.model": text_of,
+    "generator.base_url": text_of,
+    "examiner.model": text_of,
+    "examiner.base_url": text_of,
+    "surface": choice_of("native", "fixed"),
+    "namespace": name_of,
+    "max_new_tools": count_of,
+    "max_tools": count_of,
+    "attempts": at_least_one_of,
+    "max_steps": at_least_one_of,
+    "run_wall_s": seconds_of,
+    "stream": flag_of,
+    "context_tokens": at_least_one_of,
+    "local_servers": text_of,
+    "packages_days": days_of,
+    "packages_cooldown_days": days_of,
+    "untrusted": paths_of,
+    "layers": flag_of,
+    "embeddings": text_of,
+    "embeddings_base_url": text_of,
+    "store": store_of,
+    "store_region": text_of,
+    "store_s3_url": url_of,
+    "store_dynamodb_url": url_of,
+    "store_streams": flag_of,
+    "signer": reference_of,
+    "sandbox.profile": choice_of("auto", "full", "landlock"),
+    "sandbox.box": choice_of("auto", "linux", "container"),
+    "sandbox.engine": text_of,
+    "sandbox.image": text_of,
+    "sandbox.runtime": text_of,
+    "sandbox.weakest": choice_of("full", "container", "landlock"),
+    "tools.functions": references_of,
+    "tools.mcp": servers_of,
+    "policy": text_of,
+    "approvals.away": choice_of("deny", "pause"),
+    "approvals.timeout_s": seconds_of,
+    "keep.traces_days": days_of,
+    "keep.values_days": days_of,
+    "keep.prompts_days": days_of,
+    "limits.profile": choice_of("default", "strict"),
+    "limits.wall_s": seconds_of,
+    "limits.cpu_s": seconds_of,
+    "limits.load_s": seconds_of,
+    "limits.memory_bytes": count_of,
+    "limits.answer_bytes": count_of,
+    "limits.list_bytes": count_of,
+    "limits.output_bytes": count_of,
+    "limits.files_bytes": count_of,
+    "limits.files_count": count_of,
+    "limits.written_bytes": count_of,
+    "limits.threads": count_of,
+    "limits.processes": at_least_one_of,
+    "limits.sandboxes": at_least_one_of,
+    "limits.calls_per_minute": at_least_one_of,
+    **{f"budget.{one.name}": dollars_of if one.name.endswith("_dollars") else count_of for one in fields(Budget)},
 }
 """Every setting by its dotted name in `config.toml`, with its reader; `$TOOLWRIGHT_MAX_TOOLS` sets `max_tools` too."""
+
+
+_OF_ALL_CALLS = ("sandboxes", "calls_per_minute")
+"""Limits that are not one call's."""
+
+SHORT = "sandbox"
+"""One word for box and profile, in each place where a setting may stand; `--sandbox` is the option."""
+
+_BOXES: Mapping[str, Mapping[str, str]] = {
+    "auto": {"sandbox.box": "auto", "sandbox.profile": "auto"},
+    "full": {"sandbox.box": "linux", "sandbox.profile": "full"},
+    "landlock": {"sandbox.box": "linux", "sandbox.profile": "landlock"},
+    "container": {"sandbox.box": "container"},
+}
 
 
 def load(home: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:
@@ -195,14 +224,26 @@ def load(home: str | Path | None = None, given: Mapping[str, Any] | None = None)
     values: dict[str, tuple[Any, str]] = {}
     values.update(_from_file(place / CONFIG_FILE))
     values.update(_from_environment())
-    values.update({key: (value, "given") for key, value in (given or {}).items() if value is not None})
+    values.update(_spelled({key: (value, "given") for key, value in (given or {}).items() if value is not None}))
     read = {key: read_setting(key, value, origin) for key, (value, origin) in values.items()}
     origins = {"home": said_by} | {key: origin for key, (_, origin) in values.items()}
     return _settings(place, read, origins)
 
 
+def _spelled(found: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
+    """*found* with the settings that the short word `sandbox` stands for; one that is said by its own name wins."""
+    if SHORT not in found:
+        return found
+    value, origin = found.pop(SHORT)
+    if not isinstance(value, str) or value not in _BOXES:
+        allowed = f"must be one of {', '.join(_BOXES)}"
+        raise SettingsError(f"setting {SHORT} = {value!r} ({origin}): {allowed}.")
+    return {key: (word, origin) for key, word in _BOXES[value].items()} | found
+
+
 def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    others = {"home", "policy", "limits", "functions", "mcp", "origins", "said", *ROLES}
+    named = {"approvals", "keep", "functions", "mcp", "sandbox", "origins", "said", *ROLES}
+    others = {"home", "policy", "limits", "budget", *_OF_ALL_CALLS, *named}
     plain = {one.name for one in fields(Settings)} - others
     return Settings(
         home=home,
@@ -211,6 +252,12 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         examiner=RoleModel(read.get("examiner.model"), read.get("examiner.base_url")),
         policy=read_policy(Path(read["policy"]).expanduser()) if "policy" in read else home_policy(home),
         limits=_limits(read),
+        sandboxes=read.get("limits.sandboxes"),
+        calls_per_minute=read.get("limits.calls_per_minute"),
+        approvals=Answering(**_table(read, "approvals.")),
+        keep=Keep(**_table(read, "keep.")),
+        sandbox=BoxSettings(**_table(read, "sandbox.")),
+        budget=Budget(**_table(read, "budget.")),
         functions=_functions(read),
         mcp=read.get("tools.mcp", ()),
         origins=origins,
@@ -244,7 +291,8 @@ def _there(path: Path) -> bool:
 
 def read_policy(path: Path) -> Policy:
     """The policy in a TOML file. SettingsError with the line for what does not parse."""
-    return policy_from(_toml(path), str(path))
+    document = _toml(path)
+    return policy_from(document, str(path), path.read_text("utf-8"))
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -256,8 +304,12 @@ def _toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read: {error}.") from error
 
 
+def _table(read: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {key.removeprefix(prefix): value for key, value in read.items() if key.startswith(prefix)}
+
+
 def _limits(read: Mapping[str, Any]) -> Limits:
-    own = {key.removeprefix("limits."): value for key, value in read.items() if key.startswith("limits.")}
+    own = {key: value for key, value in _table(read, "limits.").items() if key not in _OF_ALL_CALLS}
     return replace(STRICT_LIMITS if own.pop("profile", "default") == "strict" else Limits(), **own)
 
 
@@ -270,6 +322,7 @@ def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
             found.update({f"{key}.{name}": (inner, str(path)) for name, inner in value.items()})
         else:
             found[key] = (value, str(path))
+    found = _spelled(found)
     for key in found:
         if key not in KEYS and not names_a_tool(key):
             like = difflib.get_close_matches(key, KEYS, 1)
@@ -284,8 +337,8 @@ def variable_of(key: str) -> str:
 
 
 def _from_environment() -> dict[str, tuple[Any, str]]:
-    names = {variable_of(key): key for key in KEYS}
-    return {key: (os.environ[name], f"${name}") for name, key in names.items() if os.environ.get(name)}
+    names = {variable_of(key): key for key in (*KEYS, SHORT)}
+    return _spelled({key: (os.environ[name], f"${name}") for name, key in names.items() if os.environ.get(name)})
 
 
 def read_setting(key: str, value: Any, origin: str = "given") -> Any:
@@ -293,7 +346,7 @@ def read_setting(key: str, value: Any, origin: str = "given") -> Any:
     if key not in KEYS and not names_a_tool(key):
         raise SettingsError(f"unknown setting {key!r}.")
     try:
-        return KEYS[key](value) if key in KEYS else _reference(value)
+        return KEYS[key](value) if key in KEYS else reference_of(value)
     except (ValueError, TypeError, OverflowError) as error:
         raise SettingsError(f"setting {key} = {without_passwords(repr(value))} ({origin}): {error}.") from None
 

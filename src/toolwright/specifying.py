@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolwright import prompts
+from toolwright.ceilings import reached
 from toolwright.errors import ModelError, NotFoundError, RefusedError, SpecError, UserError
 from toolwright.models.asking import AnswerShape, Reply
 from toolwright.requests import spec_of
@@ -82,13 +83,9 @@ class Specifying:
         )
 
     def _check_room(self) -> None:
-        held = self.parts.registry.count()
-        if held >= self.settings.max_tools:
-            raise RefusedError(
-                f"No tool can be made: the shelf holds {held}, and its limit is {self.settings.max_tools} (setting "
-                "max_tools). `toolwright prune` proposes what may go.",
-                "registry-full",
-            )
+        most = self.settings.max_tools
+        if self.parts.registry.count() >= most:
+            raise RefusedError(f"No tool can be made. {reached('tools', most)}", "registry-full")
 
     def _question(self, words: str, settled: Mapping[str, Any]) -> str:
         lines = [f"The tool that is wanted, in the person's words:\n\n{words.strip()}"]

@@ -21,6 +21,7 @@ _LINES: Mapping[str, str] = {
     "outcome": "  =    {value}{detail}",
     "approval-asked": "  {name} asks for {powers}",
     "approval-answered": "  {who} said {yes} {reason}",
+    "tainted": "taint  {kind} {what} ({name})",
     "warning": "note   {text}",
     "waiting": "wait   {text}",
 }
@@ -40,7 +41,7 @@ class Steps:
 
     def emit(self, event: Event) -> None:
         """Print what *event* says, if it says something to a person."""
-        if event.kind in _LINES:
+        if event.kind in _LINES and (event.kind != "tainted" or event.data.get("both")):
             print(line_of(event), file=self._file, flush=True)
 
 

@@ -1,11 +1,12 @@
-"""Blocking work in a worker thread that stops when its caller is cancelled: a function goes in, its value comes out."""
+"""Work that ends well when its caller is cancelled: blocking work that is stopped, short work that comes to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,3 +28,12 @@ async def in_thread(cancel: threading.Event, function: Callable[P, T], /, *args:
                 break
         cancel.clear()  # the next call of this run, if there is one, is not cancelled with this one
         raise
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What *work* gives. It is short, and is not broken off by whoever cancels: that holds for what comes after it."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    return task.result()

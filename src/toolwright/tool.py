@@ -19,7 +19,7 @@ CHECKS = ("syntax", "shape", "screen", "load", "examples", "contract")
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict with str keys."""
 
-State = Literal["active", "retired", "revoked"]
+State = Literal["validated", "active", "yanked", "revoked", "retired"]
 
 
 class _Missing:
@@ -111,6 +111,10 @@ class Candidate:
     """Digest of the version or candidate that this one was written from."""
     notes: str = ""
     python: str = PYTHON_RANGE
+    model: str = field(default="", compare=False)
+    """The model that wrote it, if one did just now; no part of what it is. Of a version `ToolVersion.model` says it."""
+    _digest: str = field(default="", init=False, repr=False, compare=False)
+    """Made once: each call of a tool asks for it several times."""
 
     def __post_init__(self) -> None:
         # Line ends are one newline everywhere, as Python itself reads them: a file that travelled keeps its digest.
@@ -124,7 +128,9 @@ class Candidate:
     @property
     def digest(self) -> str:
         """sha256 (hex) of the canonical JSON of `identity`; equal digests in a namespace are the same version."""
-        return digest_of(self.identity())
+        if not self._digest:
+            object.__setattr__(self, "_digest", digest_of(self.identity()))
+        return self._digest
 
     def identity(self) -> dict[str, Json]:
         """Exactly the fields that make the digest, as JSON."""
@@ -139,7 +145,7 @@ class Candidate:
             "python": self.python,
         }
 
-    def question(self, origin: Origin = "agent", grant: Grant | None = None) -> Question:
+    def question(self, origin: Origin = "agent", grant: Grant | None = None, model: str = "") -> Question:
         """What policy is asked about this candidate, with *grant* in place of its own powers if given."""
         asked = self.grant if grant is None else grant
         effect = least_effect(self.spec.name, self.spec.description, asked, self.spec.effect if asked else "none")
@@ -152,6 +158,7 @@ class Candidate:
             origin,
             self.spec.namespace,
             self.digest,
+            model or self.model,
         )
 
 
@@ -223,6 +230,7 @@ class ToolVersion:
     requests: tuple[str, ...] = ()
     """The sentences that led to it; they are searched too."""
     signature: str = ""
+    """Its signed statements, as JSON; '' before it is on a shelf."""
 
     def __post_init__(self) -> None:
         if not self.verdict.passed:

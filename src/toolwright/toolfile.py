@@ -126,6 +126,11 @@ def from_record(text: str, record: Mapping[str, Any] | str | bytes, *, number: i
         same = version.digest == data["digest"] == parts.header.get("digest")
     except (KeyError, TypeError, ValueError, AttributeError, ToolwrightError) as error:
         raise EditedError(f"tools/{name}/{number}.json cannot be read as its record ({error!r}). {_LOST}") from None
+    if not same and any("@" not in one for one in data["powers"]["secrets"]):
+        raise EditedError(
+            f"{name}@{number} is from before secrets were bound to a host: its tool was handed their values. "
+            f"`toolwright registry adopt {name}` validates it anew, with `plain_secrets`."
+        )
     if not same:
         raise EditedError(f"{here} and its record {number}.json do not belong together: digests differ. {_LOST}")
     return version
@@ -178,8 +183,10 @@ def _head(version: ToolVersion) -> str:
     return f"# /// script\n{block}# ///\n\n{_NOTE}\n{BEGIN}\n"
 
 
-def _toml(value: str | list[str]) -> str:
-    """A TOML string (a literal one where that is easier to read), or a list of them, one a line."""
+def _toml(value: str | list[str] | bool) -> str:
+    """`true` or `false`, a TOML string (a literal one where that is easier to read), or a list of them, one a line."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, list):
         return "[" + "".join(f"\n  {_toml(one)}," for one in value) + ("\n]" if value else "]")
     if value.isprintable() and "'" not in value and ('"' in value or "\\" in value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ def record_of(version: ToolVersion) -> dict[str, Any]:
         "notes": candidate.notes,
         "python": candidate.python,
         "contract": contract,
-        "checks": [_check(check) for check in verdict.checks],
+        "checks": [check_to_json(check) for check in verdict.checks],
         "untested": list(verdict.untested),
         "origin": version.origin,
         "state": version.state,
@@ -49,7 +50,7 @@ def version_of(record: Data, source: str, number: int) -> ToolVersion:
         source,
         packages=tuple(record["packages"]),
         lock=tuple(record["lock"]),
-        grant=_grant_from(record["powers"]),
+        grant=Grant.from_json(record["powers"]),
         parent=record.get("parent"),
         notes=record.get("notes", ""),
         python=record["python"],
@@ -63,7 +64,7 @@ def version_of(record: Data, source: str, number: int) -> ToolVersion:
             properties=tuple(contract.get("properties", ())),
             notes=tuple(contract.get("notes", ())),
         ),
-        checks=tuple(_check_from(one) for one in record["checks"]),
+        checks=tuple(check_from(one) for one in record["checks"]),
         untested=tuple(record.get("untested", ())),
     )
     return ToolVersion(
@@ -75,8 +76,12 @@ def version_of(record: Data, source: str, number: int) -> ToolVersion:
         run_id=record.get("run_id", ""),
         model=record.get("model", ""),
         requests=tuple(record.get("requests", ())),
-        signature=record.get("signature", ""),
+        signature=_text(record.get("signature", "")),
     )
+
+
+def _text(signature: Any) -> str:
+    return signature if isinstance(signature, str) else json.dumps(signature, sort_keys=True)
 
 
 def _spec(spec: ToolSpec) -> dict[str, Any]:
@@ -108,7 +113,7 @@ def _spec_from(data: Data) -> ToolSpec:
         input_schema=dict(data["input_schema"]),
         output_schema=dict(data["output_schema"]),
         examples=tuple(_example_from(one) for one in data["examples"]),
-        grant=_grant_from(data["powers"]),
+        grant=Grant.from_json(data["powers"]),
         packages=tuple(data["packages"]),
         effect=data["effect"],
         deterministic=data.get("deterministic", True),
@@ -117,10 +122,6 @@ def _spec_from(data: Data) -> ToolSpec:
         power_reasons=dict(data.get("power_reasons", {})),
         namespace=data.get("namespace", "local"),
     )
-
-
-def _grant_from(data: Data) -> Grant:
-    return Grant(*(tuple(data[key]) for key in ("hosts", "reads", "writes", "secrets")))
 
 
 def _example(example: Example) -> dict[str, Any]:
@@ -140,7 +141,8 @@ def _contract(contract: Contract) -> dict[str, Any]:
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
+def check_to_json(check: Check) -> dict[str, Any]:
+    """*check* as JSON."""
     return {
         "name": check.name,
         "passed": check.passed,
@@ -152,7 +154,8 @@ def _check(check: Check) -> dict[str, Any]:
     }
 
 
-def _check_from(data: Data) -> Check:
+def check_from(data: Data) -> Check:
+    """The check that `check_to_json` wrote."""
     return Check(
         name=data["name"],
         passed=data["passed"],

@@ -11,8 +11,9 @@ from typing import Any, Literal, Protocol
 
 from toolwright.call import FileRef
 
-RunStatus = Literal["running", "complete", "incomplete", "failed", "cancelled"]
-Role = Literal["orchestrator", "generator", "examiner", "improver"]
+RunStatus = Literal["running", "complete", "incomplete", "needs-approval", "failed", "cancelled"]
+"""`needs-approval`: a question waits for a person; a resume goes on after the answer."""
+Role = Literal["orchestrator", "generator", "examiner", "improver", "embedder"]
 
 EventKind = Literal[
     "run-started",  # task, model, why, surface, continues
@@ -24,11 +25,13 @@ EventKind = Literal[
     "tool-made",  # name, version, digest, dollars
     "tool-refused",  # name, reason: what was asked for cannot be had
     "tool-reused",  # name, version: the first use in this run of a tool made before it
-    "tool-called",  # name, version, arguments
-    "outcome",  # name, version, status, detail, value (shortened), wall_s, files
-    "approval-asked",  # name, powers, effect
+    "tool-called",  # name, version, origin, arguments; of a list: item (from 1), of
+    "outcome",  # name, version, origin, status, detail, value, output, egress, wall_s, files; of a list: item, of
+    "approval-asked",  # name, powers, effect, taint, question (its number; null: it stands in no book)
     "approval-answered",  # name, yes, who, reason
+    "tainted",  # name, kind (private, untrusted), what, both, met: a call takes in what must not be sent on unasked
     "cost",  # tokens_in, tokens_out, dollars (null: unknown), role
+    "budget-stop",  # setting, value, spent (reserved included), reserved, wanted, reason, text: a call was not made
     "warning",  # text
     "waiting",  # name, server, text, done, seconds: a model at home is being loaded; with `done` it is over
     "result",  # status, output, made, reused, files, cost, run_id

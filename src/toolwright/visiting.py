@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolwright.call import FileRef
 from toolwright.consent import Approve, Consent
-from toolwright.orchestrator import House, Options, workbench
+from toolwright.household import House, Options, workbench
 from toolwright.runs import judged, result_of
 from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here
 from toolwright.trace import Event, Run, RunStatus, Sink, new_run_id

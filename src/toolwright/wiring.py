@@ -2,79 +2,74 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolwright import prompts
+from toolwright import __version__, prompts
+from toolwright.boxes import box_of
+from toolwright.covering import CoveredRegistry
+from toolwright.crowding import Uncrowded
 from toolwright.examiner import Examiner
 from toolwright.executor import Executor
 from toolwright.forge import Forge
 from toolwright.generator import Generator
+from toolwright.household import House
+from toolwright.keeping import keep_to_daily
+from toolwright.keptout import homes_of, written_by_tools
+from toolwright.livefailures import LiveFailures
+from toolwright.masking import secrets_in_environment
 from toolwright.models.models import Models
+from toolwright.models.pricetable import FILE as PRICES
+from toolwright.models.pricetable import read_prices
 from toolwright.models.values import ModelSettings
-from toolwright.orchestrator import House, Orchestrator
+from toolwright.orchestrator import Orchestrator
 from toolwright.owntools.naming import named
 from toolwright.owntools.servers import mcp_server
 from toolwright.owntools.shelf import House as Loops
 from toolwright.owntools.shelf import Later, OwnTools
 from toolwright.owntools.toolsets import Brought, Given
+from toolwright.packagerules import PackageRules
 from toolwright.registry import Registry
 from toolwright.sandbox import Sandbox
-from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.sandbox.packages import Environments
-from toolwright.search import FtsRetriever
+from toolwright.search import Meaning
 from toolwright.settings import RoleModel, Settings
+from toolwright.shelves import shelf_of
 from toolwright.store.home import Home
-from toolwright.store.local import LocalStore
+from toolwright.store.secrets import SecretStore
+from toolwright.store.vectors import VectorBook
+from toolwright.switchboard import Switchboard
+from toolwright.telemetry import telemetry_of
 from toolwright.trace import Event, Sink
 from toolwright.validator import Validator
+from toolwright.watched import WatchedBox, WatchedExecutor, WatchedForge, WatchedOrchestrator
 
 PROMPTS = "prompts"
 """Folder of the home whose `ROLE.md` stands in for a built-in prompt."""
 
-
-class Switchboard:
-    """The sink of the whole house: keeps each event, hands it to *everything*, and to who listens to its run.
-
-    Pieces of streamed text are not kept.
-    """
-
-    def __init__(self, home: Home, everything: Sink) -> None:
-        self._runs, self._everything = home.runs, everything
-        self._listeners: dict[str, Sink] = {}
-
-    @contextmanager
-    def listening(self, run_id: str, sink: Sink) -> Iterator[None]:
-        """*sink* hears what happens in the run *run_id*."""
-        self._listeners[run_id] = sink
-        try:
-            yield
-        finally:
-            del self._listeners[run_id]
-
-    def emit(self, event: Event) -> None:
-        """Keep it and hand it on; what belongs to no run is not kept."""
-        if event.run_id and event.kind != "text-delta":
-            self._runs.append(event)
-        self._everything.emit(event)
-        if (listener := self._listeners.get(event.run_id)) is not None:
-            listener.emit(event)
+AUTHORITY = "authority"
+"""Folder of the home with the certificate authority that guests with a bound secret trust."""
 
 
-class EnvironmentSecrets:
-    """Granted secrets come from this process's environment; see docs/decisions/0003. Each one handed out is masked."""
+SLOTS = "slots"
+"""Folder of the home with a file for each guest that may run at once."""
+
+
+class HomeSecrets:
+    """Granted secrets come from the home's store, else from the environment. Each one handed out is masked."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._store = SecretStore(home.path)
 
     def get(self, name: str) -> str | None:
-        """The value of the environment variable *name*."""
-        value = os.environ.get(name)
+        """The value that is kept as *name*, else that of the environment variable. SettingsError, FaultError."""
+        value = self._store.get(name) or os.environ.get(name)
         if value:
             self._home.hide({name: value})
         return value
@@ -94,6 +89,7 @@ class Parts:
     sandbox: Sandbox
     switchboard: Switchboard
     house: House
+    environments: Environments
 
     async def aclose(self) -> None:
         """Close the connections to models, and what holds own tools."""
@@ -104,6 +100,7 @@ class Parts:
     def close(self) -> None:
         """Close the rest."""
         self.sandbox.close()
+        self.environments.close()
         self.registry.close()
         self.home.close()
 
@@ -116,42 +113,76 @@ def build(
     own: OwnTools | None = None,
 ) -> Parts:
     """Assemble the house of *settings*. Opens the home; starts nothing and asks nobody."""
+    prices = read_prices(settings.home / PRICES)
     home = Home.open(settings.home)
-    registry = Registry(
-        LocalStore(settings.home, FtsRetriever()),
-        home.calls,
-        home.audit,
-        namespace=settings.namespace,
-        room=settings.max_tools,
-        own=own,
-    )
-    box = sandbox or LinuxSandbox(profile=settings.sandbox)
+    home.hide(secrets_in_environment())
+    home.hide(SecretStore(home.path).values_in_file())
+    keep_to_daily(home, settings.keep)
     heard = Switchboard(home, sink)
 
     def progress(text: str) -> None:
         heard.emit(Event("warning", "", {"text": text}))
 
-    environments = Environments(settings.home / "environments", on_progress=progress)
-    executor = Executor(
-        box,
+    telemetry = telemetry_of(partial(_shown, home), progress, __version__)
+    box = sandbox or box_of(settings.sandbox, progress)
+    guests = WatchedBox(box, telemetry) if telemetry.on else box
+    models = Models(
+        _by_role(settings),
+        home.journal,
+        home.ledger.under(settings.budget, settings.namespace),
+        heard.emit,
+        record=record,
+        own_prices=prices,
+        telemetry=telemetry,
+    )
+    meaning = _meaning(settings, models, home, heard)
+    store, trust = shelf_of(settings, home, progress, meaning)
+    registry = CoveredRegistry(
+        store,
+        home.calls,
+        home.audit,
+        trust=trust,
+        setting=partial(_setting, settings, box),
+        namespace=settings.namespace,
+        room=settings.max_tools,
+        own=own,
+        warn=progress,
+        redacted=home.redacted,
+        meaning=meaning,
+        permission=lambda: executor.permission,
+        yeses=home.approvals,
+    )
+    environments = Environments(
+        settings.home / "environments",
+        on_progress=progress,
+        unused_days=settings.packages_days,
+        needed=registry.locks,
+        rules=_package_rules(settings),
+    )
+    executor = WatchedExecutor(
+        Uncrowded(guests, settings.sandboxes, settings.home / SLOTS),
         settings.policy,
         home.approvals,
         environments,
-        EnvironmentSecrets(home),
+        HomeSecrets(home),
         settings.limits,
-        keep_out=(settings.home,),
-    )
-    validator = Validator(executor, live_runs=home.live_runs)
-    models = Models(_by_role(settings), home.journal, home.ledger, heard.emit, record=record)
+        keep_out=homes_of(settings),
+        authority=settings.home / AUTHORITY,
+        rates=home.rates,
+        calls_per_minute=settings.calls_per_minute,
+        on_denied=lambda question, refusal: home.approvals.noted("policy-denied", question, "policy", refusal.detail),
+    ).under(telemetry)
+    validator = Validator(executor, live_runs=home.live_runs, telemetry=telemetry)
     folder = settings.home / PROMPTS
-    forge = Forge(
+    forge = WatchedForge(
         Generator(models, folder),
         Examiner(models, folder),
         validator,
         registry,
         attempts=settings.attempts,
         max_tools=settings.max_tools,
-    )
+        failures=LiveFailures(home.journal),
+    ).under(telemetry)
     house = House(
         models=models,
         registry=registry,
@@ -161,11 +192,46 @@ def build(
         turns=home.turns,
         journal=home.journal,
         approvals=home.approvals,
+        asked=home.asked,
         values=home.values,
         folder=settings.home / "runs",
         prompt=prompts.text("orchestrator", folder),
+        pauses=settings.approvals.away == "pause",
     )
-    return Parts(home, registry, executor, validator, forge, Orchestrator(house), models, box, heard, house)
+    orchestrator = WatchedOrchestrator(house).under(telemetry)
+    return Parts(home, registry, executor, validator, forge, orchestrator, models, box, heard, house, environments)
+
+
+def _shown(home: Home, value: Any) -> Any:
+    return home.shown(Event("warning", "", {"value": value})).data["value"]
+
+
+def _package_rules(settings: Settings) -> PackageRules:
+    said = settings.policy.packages
+    return replace(said, cooldown_days=settings.packages_cooldown_days) if said.cooldown_days is None else said
+
+
+def _meaning(settings: Settings, models: Models, home: Home, heard: Sink) -> Meaning | None:
+    embed = models.embedder()
+    if embed is None:
+        return None
+
+    def warn(run_id: str, text: str) -> None:
+        heard.emit(Event("warning", run_id, {"text": text}))
+
+    return Meaning(embed, VectorBook.open(settings.home / "vectors.db"), home.redacted, warn)
+
+
+def _setting(settings: Settings, box: Sandbox) -> dict[str, Any]:
+    """How candidates are validated here, for the validator's statement."""
+    rules = hashlib.sha256(repr(settings.policy.rules).encode()).hexdigest()
+    prompt = hashlib.sha256(prompts.text("generator", settings.home / PROMPTS).encode()).hexdigest()
+    return {
+        "toolwright": __version__,
+        "sandbox": f"{box.name}, {box.profile}",
+        "policy": {"rules": len(settings.policy.rules), "sha256": rules},
+        "prompt": prompt,
+    }
 
 
 def own_tools(
@@ -177,10 +243,10 @@ def own_tools(
     warn: Callable[[str], None] | None = None,
 ) -> OwnTools:
     """What a person brings beside the shelf, by what they say and by the settings. UserError; starts no server."""
-    keep_out: tuple[Path, ...] = (settings.home,)
+    keep_out = homes_of(settings)
     own = OwnTools(house, settings.namespace, warn, keep_out)
     if settings.functions or any(isinstance(one, str) for one in tools):
-        keep_out = (*keep_out, *_written(settings))
+        keep_out = (*keep_out, *written_by_tools(settings))
     for name, reference in settings.functions:
         own.bring(Later(partial(named, reference, keep_out), name))
     for one in tools:
@@ -191,15 +257,6 @@ def own_tools(
     for text in (*settings.mcp, *mcp):
         own.bring(mcp_server(text, settings.namespace))
     return own
-
-
-def _written(settings: Settings) -> list[Path]:
-    """The folders that generated tools may write to, by the policy and by what a person said yes to."""
-    found = [path for rule in settings.policy.rules if rule.action != "deny" for path in rule.writes]
-    if (settings.home / "home.db").exists():
-        with closing(Home.open(settings.home)) as home:
-            found += [path for _, one in home.approvals.list(settings.namespace) for path in one.grant.writes]
-    return list(map(Path, dict.fromkeys(found)))
 
 
 def _by_role(settings: Settings) -> dict[str, ModelSettings]:
@@ -216,4 +273,6 @@ def _by_role(settings: Settings) -> dict[str, ModelSettings]:
     for name, own in (("generator", settings.generator), ("examiner", settings.examiner)):
         if own.model or own.base_url:
             found[name] = of(own)
+    if settings.embeddings:
+        found["embedder"] = of(RoleModel(settings.embeddings, settings.embeddings_base_url))
     return found

@@ -11,12 +11,16 @@ from typing import Any, Literal, Protocol
 
 from toolwright.call import Outcome
 from toolwright.calling import Calls
-from toolwright.errors import NotFoundError
-from toolwright.largevalues import READ_VALUE, as_json
+from toolwright.errors import NotFoundError, UnansweredError
+from toolwright.evidence import kept, kept_all
+from toolwright.largevalues import KEY, READ_VALUE, as_json, told
+from toolwright.listcalls import ListCalls, refusal
 from toolwright.notes import Notes
 from toolwright.owntools import OwnTool, Usable
 from toolwright.paging import page
 from toolwright.requests import FIXED, MAX_OWN, Requests, described
+from toolwright.starts import begin, held_back
+from toolwright.taint import Flow, flowing
 from toolwright.trace import Place
 
 Surface = Literal["native", "fixed"]
@@ -52,6 +56,8 @@ class Unreadable:
 
 
 Arguments = Mapping[str, Any] | Unreadable
+_Ended = Mapping[str, Any] | None
+"""What the record says of how a call, or those of a list, ended; None where none was made."""
 
 
 @dataclass(slots=True)
@@ -64,6 +70,7 @@ class Workbench:
     calls: Calls
     notes: Notes
     journal: ToolJournal
+    flow: Flow
     made_before: tuple[str, ...] = ()
     """`name@version` of what earlier runs of the conversation made."""
     _offered: dict[str, Offered] = field(default_factory=dict)
@@ -79,8 +86,7 @@ class Workbench:
             self.notes.begin_with_own(self.requests.own_names())
             shelf = await self.requests.matching(task, own=False)
             found = [*own, *(one for one in shelf if one not in own)]
-            if self.surface == "native":
-                self._show(found)
+            self._show(found)
             await self._record(place, _listing(found))
             return _listing(found)
         return str(recorded["text"])
@@ -93,20 +99,25 @@ class Workbench:
         return (*FIXED_TOOLS, *(one for one in joined if one is not None))
 
     async def answer(self, name: str, arguments: Arguments, place: Place) -> str:
-        """What the model reads about its call of *name*. A recorded answer is given again and nothing is run."""
+        """What the model reads about its call of *name*. A recorded answer is given again and nothing is run.
+
+        UnansweredError where it waits for a person; it is begun anew once there is an answer.
+        """
         recorded = await self._recorded(place)
         if recorded is not None:
             return str(recorded["text"])
         name, arguments = _whole(name), _whole(arguments)
-        started = place.below("started")
-        again = await asyncio.to_thread(self.journal.get, "tool", started) is not None
-        if not again:
-            await asyncio.to_thread(self.journal.put, "tool", started, as_json({"name": name}).encode())
-        text, outcome = await self._answer(name, arguments, place, again)
-        await self._record(place, text, outcome)
+        again = await asyncio.to_thread(begin, self.journal, place, as_json({"name": name}).encode())
+        try:
+            with flowing(self.flow):
+                text, ended = await self._answer(name, arguments, place, again)
+        except UnansweredError:
+            await asyncio.to_thread(held_back, self.journal, place)
+            raise
+        await self._record(place, text, ended)
         return text
 
-    async def _answer(self, name: str, arguments: Arguments, place: Place, again: bool) -> tuple[str, Outcome | None]:
+    async def _answer(self, name: str, arguments: Arguments, place: Place, again: int) -> tuple[str, _Ended]:
         if isinstance(arguments, Unreadable):
             return _unreadable(name, arguments), None
         if name == "search_tools":
@@ -122,28 +133,77 @@ class Workbench:
         if name == READ_VALUE:
             return await asyncio.to_thread(page, arguments, partial(self.calls.values.get, self.run_id)), None
         try:
-            return await self.calls.answer(name, arguments, place, again)
+            meant = await self._meant(name, place)
         except NotFoundError:
-            return (
-                f"{name} is not available; use request_new_tool to have it made, or search_tools to find another.",
-                None,
-            )
+            return _unknown(name), None
+        if isinstance(meant, Outcome):
+            return told(name, meant, lambda _: ""), kept(name, meant)
+        text, outcome = await self.calls.answer(meant, arguments, place, again)
+        return text, kept(str(meant), outcome)
 
-    async def _run_tool(self, arguments: Mapping[str, Any], place: Place, again: bool) -> tuple[str, Outcome | None]:
+    async def _meant(self, name: str, place: Place) -> Usable | Outcome:
+        """What *name* means in this run: on record before it runs for the first time, so that a resume means the same.
+
+        NotFoundError; the Outcome of one that was edited.
+        """
+        if name in self.notes.pinned:
+            return await self.calls.found(name)
+        pinned = place.below("pinned")
+        recorded = await asyncio.to_thread(self.journal.get, "tool", pinned)
+        if recorded is not None:
+            self.notes.pinned[name] = json.loads(recorded)["pinned"]
+            return await self.calls.found(name)
+        found = await self.calls.found(name)
+        if pin := self.notes.pinned.get(name):
+            await asyncio.to_thread(self.journal.put, "tool", pinned, as_json({"pinned": pin}).encode())
+        return found
+
+    async def _run_tool(self, arguments: Mapping[str, Any], place: Place, again: int) -> tuple[str, _Ended]:
         name = arguments.get("name", arguments.get("tool_name"))
         if not isinstance(name, str) or not name:
             return 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.', None
-        if "arguments" in arguments:
-            inner = _whole(read_arguments(arguments["arguments"]))
-        else:
+        if "arguments" not in arguments:
             inner = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
-        return await self._answer(name, inner, place, again)
+            return await self._answer(name, inner, place, again)
+        given = arguments["arguments"]
+        items = await asyncio.to_thread(self._items, given)
+        if items is not None:
+            return await self._answer_all(name, _whole(items), place)
+        return await self._answer(name, _whole(read_arguments(given)), place, again)
+
+    def _items(self, given: Any) -> list[Any] | None:
+        """The list of arguments that *given* is, is the JSON of, or is the handle of; None if it is none."""
+        read = read_arguments(given)
+        if isinstance(read, Unreadable):
+            return read_list(given)
+        handle = read.get(KEY)
+        if len(read) != 1 or not isinstance(handle, str):
+            return None
+        try:
+            value = self.calls.values.get(self.run_id, handle)
+        except NotFoundError:
+            return None
+        return value if isinstance(value, list) else None
+
+    async def _answer_all(self, name: str, items: Sequence[Any], place: Place) -> tuple[str, _Ended]:
+        if name in (*FIXED, READ_VALUE):
+            return f"{name} takes one object of arguments, not a list.", None
+        if why := refusal(name, items):
+            return why, None
+        try:
+            version = await self._meant(name, place)
+        except NotFoundError:
+            return _unknown(name), None
+        if isinstance(version, Outcome):
+            return told(name, version, lambda _: ""), kept_all(name, [version])
+        outcomes = await ListCalls(self.calls, self.journal).outcomes(version, items, place)
+        return await asyncio.to_thread(self.calls.told_all, version, outcomes), kept_all(str(version), outcomes)
 
     def _show(self, versions: Sequence[Usable], *, whatever_their_number: bool = False) -> None:
-        if self.surface == "fixed":
-            return
         for version in versions:
-            if self.notes.version_shown(version.name) is not None:
+            # What the model has read of a tool is what it gets, in the array or not.
+            self.notes.pin(version)
+            if self.surface == "fixed" or self.notes.version_shown(version.name) is not None:
                 continue
             if whatever_their_number or self._has_room(isinstance(version, OwnTool)):
                 self.notes.shown.append(str(version))
@@ -171,16 +231,8 @@ class Workbench:
         self.notes.restore(record["notes"])
         return record
 
-    async def _record(self, place: Place, text: str, outcome: Outcome | None = None) -> None:
-        record: dict[str, Any] = {"text": text, "notes": self.notes.snapshot()}
-        if outcome is not None:
-            files = [[one.path, one.size, one.sha256] for one in outcome.files]
-            record["outcome"] = {
-                "status": outcome.status.value,
-                "detail": outcome.detail,
-                "reason": outcome.reason,
-                "files": files,
-            }
+    async def _record(self, place: Place, text: str, ended: _Ended = None) -> None:
+        record = {"text": text, "notes": self.notes.snapshot(), **(ended or {})}
         await asyncio.to_thread(self.journal.put, "tool", place, as_json(record).encode())
 
 
@@ -211,10 +263,29 @@ def _whole(given: Any) -> Any:
     return [_whole(one) for one in given] if isinstance(given, list) else given
 
 
+def read_list(given: Any) -> list[Any] | None:
+    """The list of arguments that a model meant: itself, or a JSON string of one; its items are read likewise."""
+    for _ in range(3):
+        if not isinstance(given, str):
+            break
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(given, list):
+        return None
+    read = [read_arguments(one) for one in given]
+    return [one if isinstance(two, Unreadable) else two for one, two in zip(given, read, strict=True)]
+
+
+def _unknown(name: str) -> str:
+    return f"{name} is not available; use request_new_tool to have it made, or search_tools to find another."
+
+
 def _unreadable(name: str, arguments: Unreadable) -> str:
     return (
         f"{name} was not called (bad-call): its arguments are not a JSON object. Write them as one, such as "
-        f'{{"amount": 5}}. They were: {as_json(arguments.text[:500])}'
+        f'{{"amount": 5}}; a list of objects goes through run_tool. They were: {as_json(arguments.text[:500])}'
     )
 
 
@@ -261,11 +332,14 @@ FIXED_TOOLS = (
     ),
     Offered(
         "run_tool",
-        "Call any tool by its name.",
+        "Call any tool by its name; with a list of arguments, once for each, which gives a list of results.",
         _object(
             ["name"],
             name={**_TEXT, "description": "The name of a tool on the shelf."},
-            arguments={"type": "object", "description": "Its arguments by name."},
+            arguments={
+                "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}],
+                "description": "Its arguments by name; or a list of such objects.",
+            },
         ),
     ),
 )

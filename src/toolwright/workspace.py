@@ -8,12 +8,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toolwright.call import FileRef
 from toolwright.errors import SettingsError
+from toolwright.rewinding import Rewinding
 from toolwright.sandbox import InputFile
+from toolwright.store.files import sync_folder, writing
 
 MAX_FILES = 256
 MAX_BYTES = 64 * 10**6
@@ -37,6 +39,10 @@ class Workspace:
         self._landing = folder / "landing"
         self._given = _given(given, settled)
         self._carried = _carried(folder)
+        self._rewinding = Rewinding(self._root, folder / "before")
+        self._place = ""
+        """Where the call stands that changes the files now; '' as long as nobody said so."""
+        self._is_kept = False
         self.left_out: list[str] = []
         """Sentences about files that were not kept, with the limit that kept them out."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -67,6 +73,20 @@ class Workspace:
         """All that a call would find, by relative path: handed in and left."""
         return sorted({*self.paths(), *(one.path for one in self._given)})
 
+    def begin(self, place: str) -> None:
+        """What is taken from now on was left by the call at *place* of the run.
+
+        What an earlier try at that place left, which was cut short before its end was recorded, is taken back: a call
+        that runs again finds the files as they were before it. FaultError.
+        """
+        if place == self._place:
+            return
+        with writing(self._root):
+            if not self._place:  # what a process before this one was killed over
+                shutil.rmtree(self._landing, ignore_errors=True)
+            self._rewinding.rewind(place)
+        self._place, self._is_kept = place, False
+
     def collect_into(self) -> Path:
         """An empty folder that receives what a call leaves."""
         self._landing.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -75,6 +95,7 @@ class Workspace:
     def take(self, files: tuple[FileRef, ...], folder: Path) -> tuple[FileRef, ...]:
         """Make what was collected in *folder* part of the run, and say what of it is new or was changed."""
         held = {one.path for one in self._given}
+        names = {one.path for one in files}
         taken = []
         for file in files:
             source, target = folder / file.path, self._root / file.path
@@ -82,15 +103,26 @@ class Workspace:
                 continue
             if _is_regular(target) and _sha256(target) == file.sha256:
                 continue  # carried in, and left as it was
-            why = self._no_room(target, source.stat().st_size)
+            if _run_by_git(file.path, {*names, *self.paths()}):
+                why = "git runs commands that such a file names, as soon as a shell or an editor looks at its folder."
+            else:
+                why = self._no_room(target, source.stat().st_size)
             if why:
                 self.left_out.append(f"{file.path} was not kept: {why}")
                 continue
+            self._keep()
             _clear_way(self._root, target)
+            _durable(source)
             source.replace(target)
+            sync_folder(target.parent)
             taken.append(file)
         shutil.rmtree(folder, ignore_errors=True)
         return tuple(taken)
+
+    def _keep(self) -> None:
+        if self._place and not self._is_kept:
+            self._rewinding.keep(self._place)
+            self._is_kept = True
 
     def _no_room(self, target: Path, size: int) -> str:
         others = [path for path in map(self._root.joinpath, self.paths()) if path != target]
@@ -111,9 +143,11 @@ class Workspace:
         What earlier runs left is copied only if this one changed it. Where *out* cannot be written nothing is lost:
         `left_out` gets a sentence that says where the files lie.
         """
+        shutil.rmtree(self._landing, ignore_errors=True)  # no call is under way, but a kill may have cut one short
         try:
             new = [path for path in self.paths() if self._carried.get(path) != _sha256(self._root / path)]
-            return tuple(_copy(self._root / path, out.absolute() / path) for path in new)
+            part = f".toolwright-{self._root.parent.name}.part"
+            return tuple(_copy(self._root / path, out.absolute() / path, part) for path in new)
         except OSError as error:
             self.left_out.append(f"The files could not be copied to {out}: {error}. They lie in {self._root}.")
             return ()
@@ -209,8 +243,26 @@ def _is_regular(path: Path) -> bool:
         return False
 
 
+def _durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _is_inside(path: str) -> bool:
     return not path.startswith("/") and "\0" not in path and not {"..", "."} & set(path.split("/"))
+
+
+def _run_by_git(path: str, beside: Collection[str]) -> bool:
+    """Whether git would take *path*, or what lies *beside* it, for a repository: it runs commands that one names."""
+    *folders, name = path.lower().split("/")
+    if any(part.rstrip(". ") == ".git" or part.startswith("git~") for part in (*folders, name)):
+        return True
+    # A folder with these two is one, too, whatever it is called.
+    other = {"head": "config", "config": "head"}.get(name)
+    return other is not None and "/".join([*folders, other]) in {one.lower() for one in beside}
 
 
 def _clear_way(root: Path, target: Path) -> None:
@@ -223,20 +275,42 @@ def _clear_way(root: Path, target: Path) -> None:
         shutil.rmtree(target)
 
 
-def _copy(source: Path, wanted: Path) -> FileRef:
+def _copy(source: Path, wanted: Path, part: str) -> FileRef:
+    """Copy *source* to *wanted*, or the next free name; *part* is the name of the unfinished copy, the run's own."""
     data = _read(source)
     digest = hashlib.sha256(data).hexdigest()
     wanted.parent.mkdir(parents=True, exist_ok=True)
     for target in _free_names(wanted):
         try:
-            with target.open("xb") as file:
-                file.write(data)
+            _write_new(target, data, wanted.with_name(part))
         except FileExistsError:
             # A resumed run finds its own copies: the same bytes are the same file.
             if not (_is_regular(target) and target.stat().st_size == len(data) and _read(target) == data):
                 continue
         return FileRef(str(target), len(data), digest)
     raise AssertionError("names never run out")
+
+
+def _write_new(target: Path, data: bytes, part: Path) -> None:
+    """Put *data* at *target*, whole and durable; FileExistsError if there is something already."""
+    part.unlink(missing_ok=True)  # of this run, when it was killed here
+    if os.path.lexists(target):
+        raise FileExistsError
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            with target.open("xb") as file:
+                file.write(data)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(target.parent)
 
 
 def _free_names(wanted: Path) -> Iterable[Path]:

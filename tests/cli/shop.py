@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,23 @@ def family(pid: int) -> set[tuple[int, str]]:
     return found
 
 
+def napping(pid: int, but: Collection[tuple[int, str]] = ()) -> set[tuple[int, str]]:
+    """The guests below *pid* that run `nap`, or anything else that wakes again and again: others wait, and do not.
+
+    *but* are processes that were there before: the zygote of another test has woken often, too.
+    """
+    return {one for one in family(pid) if one not in but and _wakes(one[0]) >= 20}
+
+
+def _wakes(pid: int) -> int:
+    try:
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return 0 if below.strip() else int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
 def alive(processes: set[tuple[int, str]]) -> set[int]:
     left = set()
     for pid, started in processes:
@@ -202,7 +221,8 @@ def alive(processes: set[tuple[int, str]]) -> set[int]:
 def interrupted(process: subprocess.Popen[Any], number: int = signal.SIGINT) -> float:
     """Send the signal to its whole process group, as a terminal does; the seconds until it was gone."""
     began = time.monotonic()
-    os.killpg(process.pid, number)
+    with contextlib.suppress(ProcessLookupError):  # an earlier signal has ended it already
+        os.killpg(process.pid, number)
     process.wait(PATIENCE_S)
     return time.monotonic() - began
 

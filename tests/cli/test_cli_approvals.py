@@ -30,9 +30,10 @@ def test_a_person_is_asked_once_for_each_power_and_every_answer_does_what_it_say
             assert f"host {first.host}  (the page is there)" in screen
             assert "is tried with look_wide('a') == 5" in screen
             assert "| import urllib.request" in screen
-            assert "remark 16" in screen
-            assert "remark 17" not in screen, "as many lines as the window has room for beside the choices"
-            assert "15 more lines; v shows them" in screen
+            assert "checks   passed syntax, shape, screen; load, examples, contract come after a yes" in screen
+            assert "remark 15" in screen
+            assert "remark 16" not in screen, "as many lines as the window has room for beside the choices"
+            assert "16 more lines; v shows them" in screen
             assert "price unknown" in screen
             assert first.hits == 0, "nothing of it runs before the answer"
             terminal.send("what?\n")

@@ -247,6 +247,7 @@ def test_the_doctor_tells_what_holds(home):
     assert {"name", "holds", "detail", "cure"} <= done["layers"][0].keys()
 
 
+@pytest.mark.long
 def test_the_doctor_hears_the_settings_and_takes_no_option_that_does_nothing(home):
     (home / "config.toml").write_text('sandbox = "landlock"\n')
     assert as_json(toolwright(home, "doctor", "--json", "--home", str(home)))["profile"] == "landlock"

@@ -60,10 +60,21 @@ def test_where_nobody_can_be_asked_the_lines_for_the_policy_are_said(home, folde
 
 
 def test_a_function_may_need_a_secret_and_folders(home, folder):
-    powers = ["--secret", "API_KEY", "--read", "/data/in", "--write", "/data/out"]
+    powers = ["--host", "a.com", "--secret", "API_KEY", "--read", "/data/in", "--write", "/data/out"]
+    powers += ["--plain-secret", "PASSWORD", "--subprocess", "--host", "tcp://mail.a.com:25"]
     done = toolwright(home, "check", str(folder / "number.py"), *powers, "--home", str(home), "--json", code=4)
     detail = as_json(done)["pending"]["detail"]
-    assert all(word in detail for word in ('["API_KEY"]', '["/data/in"]', '["/data/out"]'))
+    assert all(
+        word in detail
+        for word in (
+            '["API_KEY@a.com:443/header/Authorization"]',
+            '["PASSWORD"]',
+            "subprocess = true",
+            '"tcp://mail.a.com:25"',
+            '["/data/in"]',
+            '["/data/out"]',
+        )
+    )
 
 
 @pytest.mark.parametrize(("stateful", "deterministic"), [(True, False), ("true", "false")])

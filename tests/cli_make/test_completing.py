@@ -44,7 +44,8 @@ def completed(home, line, **more):
 
 def test_commands_options_and_choices(stocked):
     home, _ = stocked
-    assert completed(home, "toolwright co") == ["config", "completion"]
+    assert completed(home, "toolwright com") == ["completion"]
+    assert set(completed(home, "toolwright co")) == {"config", "completion", "costs"}
     assert set(completed(home, "toolwright config ")) == {"list", "get", "set", "unset", "path"}
     assert "--policy" in completed(home, "toolwright run --p")
     assert completed(home, "toolwright run --surface ") == ["native", "fixed"]
@@ -58,8 +59,8 @@ def test_tools_runs_settings_and_their_values(stocked):
     assert completed(home, "toolwright runs show ") == [run_id, "last"]
     assert completed(home, f"toolwright runs show {run_id[:5]}") == [run_id]
     assert completed(home, "toolwright config set max_") == ["max_new_tools", "max_tools", "max_steps"]
-    assert completed(home, "toolwright config get limits.w") == ["limits.wall_s"]
-    assert completed(home, "toolwright config set sandbox ") == ["auto", "full", "landlock"]
+    assert completed(home, "toolwright config get limits.wa") == ["limits.wall_s"]
+    assert completed(home, "toolwright config set sandbox.profile ") == ["auto", "full", "landlock"]
     assert completed(home, "toolwright config set limits.profile s") == ["strict"]
     assert completed(home, "toolwright config unset mod") == ["model"]
 

@@ -115,7 +115,7 @@ def test_what_looks_the_same_is_said_before_it_is_written(home):
 def test_nothing_is_asked_where_nothing_may_be_made(home):
     with Endpoint(Wishes()) as endpoint:
         at = ["--home", str(home), *at_model(endpoint.url)]
-        assert "the limit is 0" in toolwright(home, "make", "a b", "--max-new-tools", "0", *at, code=4).stderr
+        assert "The limit of 0 new tools" in toolwright(home, "make", "a b", "--max-new-tools", "0", *at, code=4).stderr
         full = toolwright(home, "make", "a b", *at, code=4, TOOLWRIGHT_MAX_TOOLS="0")
         assert "toolwright prune" in full.stderr
         with Toolwright("openai:x", base_url=endpoint.url, home=home, max_new_tools=0) as tw:
@@ -140,6 +140,7 @@ def test_a_provider_that_fails_is_told_as_that(home):
             tw.spec("double a number")
 
 
+@pytest.mark.long
 def test_a_person_changes_an_answer_before_it_is_made(home):
     with Endpoint(Wishes()) as endpoint:
         at = ["--home", str(home), *at_model(endpoint.url)]

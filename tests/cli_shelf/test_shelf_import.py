@@ -142,13 +142,15 @@ def test_files_that_no_manifest_names_are_taken_when_asked(tmp_path, empty):
 def test_a_taken_name_becomes_the_next_version_only_when_asked(tmp_path, tw):
     place = folder(tmp_path, {"add.py": ADD})
     assert left(tw.import_folder(place)) == {"add": "name-taken"}
-    report = tw.import_folder(place, replacing=True)
-    assert [one.version for one in report.taken] == ["add@2"]
-    file = tw.settings.home / "tools" / "add" / "2.py"
-    file.write_text(file.read_text().replace("a + b", "b + a"))
+    file = tw.settings.home / "tools" / "add" / "1.py"
+    sound = file.read_text()
+    file.write_text(sound.replace("a + b", "b + a"))
     report = tw.import_folder(place)
     assert left(report) == {"add": "edited"}
     assert "adopt" in report.left[0].detail
+    file.write_text(sound)
+    report = tw.import_folder(place, replacing=True)
+    assert [one.version for one in report.taken] == ["add@2"]
 
 
 FETCH = (
@@ -228,3 +230,30 @@ def test_one_file_is_taken_as_registry_import_takes_it_and_options_are_for_their
     assert "--example" in toolwright(home, "import", str(place), "-e", "mean([1]) == 1", *at, code=2).stderr
     assert "--all" in toolwright(home, "import", str(place / "mean.py"), "--all", *at, code=2).stderr
     assert "nowhere" in toolwright(home, "import", "nowhere", *at, code=2).stderr
+
+
+def test_loud_powers_are_said_in_the_manifest_or_offered_to_those_that_need_them(tmp_path):
+    run = 'import subprocess\n\n\ndef version(text: str) -> str:\n    """Say a version."""\n    return subprocess.getoutput(text)\n'
+    key = (
+        'import os\nimport smtplib\n\n\ndef notify(text: str) -> bool:\n    """Tell somebody."""\n'
+        '    with smtplib.SMTP("mail.example.com", 25) as client:\n'
+        '        client.login("me", os.environ["SMTP_PASSWORD"])\n    return True\n'
+    )
+    files = {"version.py": run, "notify.py": key, "add.py": ADD}
+    place = folder(tmp_path, files)
+    said = {"description": "Tell.", "plain_secrets": ["SMTP_PASSWORD"], "hosts": ["tcp://mail.example.com:25"]}
+    with Toolwright(home=tmp_path / "one", approve=True) as tw:
+        assert left(tw.import_folder(place)) == {"version": "failed", "notify": "failed"}
+        offered = {"plain_secrets": ["SMTP_PASSWORD"], "hosts": ["tcp://mail.example.com:25"], "secrets": ["OTHER_KEY"]}
+        assert left(tw.import_folder(place, subprocess=True, **offered)) == {}
+        powers = {name: tw.registry.get(name).candidate.grant.words() for name in ("version", "notify", "add")}
+    assert powers == {
+        "version": ["subprocess (loud)"],
+        "notify": ["tcp mail.example.com:25 (loud)", "plain_secret SMTP_PASSWORD (loud)"],
+        "add": [],
+    }
+    folder(tmp_path, files, {"version": {"subprocess": True}, "notify": said, "add": {"subprocess": "yes"}})
+    with Toolwright(home=tmp_path / "two", approve=True) as tw:
+        report = tw.import_folder(place)
+    assert left(report) == {"add": "manifest"}
+    assert "'subprocess' is 'yes', and not true or false" in report.left[0].detail

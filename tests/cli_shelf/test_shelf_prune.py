@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shop import Terminal, as_json, toolwright
 
 from docs_support.pages import code, page
-from toolwright import pruning
+from toolwright import policy, pruning
 from toolwright.pruning import DAY_S, Alike, Rules, proposals
 from toolwright.registry import ToolInfo
 
@@ -152,6 +152,22 @@ def test_the_page_says_the_rules_that_hold():
     assert f"the last {rules.unused_days:.0f} days" in rows["unused"]["holds when"]
 
 
+def test_what_was_put_back_lately_is_not_unused_and_on_a_shared_shelf_nothing_is():
+    old = info("old", last=None, calls=0, ok=0)
+    kept = proposals([old], now=NOW, rules=Rules(), restored={"old": NOW - 5 * DAY_S})
+    assert kept == []
+    late = proposals([old], now=NOW, rules=Rules(), restored={"old": NOW - 40 * DAY_S})
+    assert [one.reason for one in late] == ["unused"]
+    assert proposals([old], now=NOW, rules=Rules(), shared=True) == []
+    assert [one.reason for one in proposals([info(calls=3, ok=0)], now=NOW, rules=Rules(), shared=True)] == ["failing"]
+
+
+def test_a_tool_of_a_lower_shelf_is_never_proposed_and_may_supersede():
+    lower = replace(info("two", ok=11, calls=11), shelf="/home/me")
+    assert reasons(info("one"), lower, alike=[("one", "two", 0.9)]) == {"one": "superseded"}
+    assert reasons(replace(info(calls=3, ok=0), shelf="/home/me")) == {}
+
+
 # -- the shelf and the command -----------------------------------------------------------------------------------------
 
 
@@ -187,6 +203,37 @@ def test_without_a_person_it_only_prints_and_yes_retires_all(home):
     assert why.startswith("failing: 3 of 4 calls failed")
     unused = as_json(toolwright(home, "prune", "--unused-days", "0", "--yes", "--json", *at))
     assert unused["retired"] == ["reverse_words@1"]
+
+
+def test_what_the_policy_lists_goes_unasked_but_not_what_a_person_put_back(home):
+    at = ["--home", str(home)]
+    (home / "policy.toml").write_text('[prune]\nretire = ["failing"]\n')
+    done = toolwright(home, "prune", *at)
+    assert "retired flaky@1 by policy; `toolwright restore flaky` brings it back" in done.stdout
+    assert "reversed_words@1" in done.stdout
+    assert "retired reversed_words" not in done.stdout
+    (change,) = as_json(toolwright(home, "show", "flaky@1", "--json", *at))["versions"][0]["changes"][1:]
+    assert (change["state"], change["who"], change["why"][:27]) == ("retired", "policy", "failing: 3 of 4 calls faile")
+    toolwright(home, "restore", "flaky", *at)
+    done = as_json(toolwright(home, "prune", "--json", *at))
+    assert ([one["tool"]["name"] for one in done["proposals"]], done["retired"]) == (["flaky", "reversed_words"], [])
+    (home / "policy.toml").write_text('[prune]\nretire = ["superseded", "failing"]\n')
+    assert as_json(toolwright(home, "prune", "--json", *at))["retired"] == ["reversed_words@1"]
+    (home / "policy.toml").write_text('[prune]\nretire = ["boring"]\n')
+    said = toolwright(home, "prune", *at, code=2).stderr
+    assert "[prune] (line 2): reason 'boring' is not one of failing, superseded, unused." in said
+
+
+def test_a_version_that_took_the_place_of_a_proposed_one_stays(tw):
+    found = [one for one in tw.prune() if one.info.name == "flaky"]
+    better = tw.edit("flaky", 'def flaky(word: str) -> str:\n    """Say a word."""\n    return word\n')
+    assert str(better.version) == "flaky@2"
+    assert tw.retire_proposed(found) == []
+    assert str(tw.registry.get("flaky")) == "flaky@2"
+
+
+def test_the_policy_knows_the_reasons():
+    assert get_args(pruning.Reason) == policy.PRUNED
 
 
 def test_a_person_at_a_terminal_chooses_all_each_or_none(home):

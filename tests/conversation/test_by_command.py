@@ -25,6 +25,7 @@ def user_texts(request):
     return [one["content"] for one in request.messages if one["role"] == "user"]
 
 
+@pytest.mark.long
 def test_the_word_behind_continue_is_an_id_only_if_it_looks_like_one(talk):
     one = talk(questions())
     first = one.run("First question")

@@ -303,6 +303,23 @@ def test_a_run_of_somebody_elses_agent(talk):
             tw.newest_conversation()
 
 
+def test_a_run_of_somebody_elses_agent_is_not_resumed_by_ours(talk):
+    from pydantic_ai import Agent
+    from pydantic_ai.models.function import FunctionModel
+
+    def fails(*_):
+        raise RuntimeError("the model of somebody else")
+
+    one = talk(questions())
+    with one.open() as tw:
+        with pytest.raises(RuntimeError, match="somebody else"):
+            Agent(FunctionModel(fails), toolsets=[tw.toolset()]).run_sync("hello")
+        (run,) = tw.runs()
+        with pytest.raises(UserError, match="agent of your own"):
+            tw.run(resume=run.id)
+        assert tw.run_record(run.id).status == run.status
+
+
 def test_a_run_that_is_under_way(talk):
     go_on = threading.Event()
 

@@ -204,14 +204,14 @@ def refuses_above(limit, speaker, words):
     refused = []
 
     def speak(request):
-        if request.role == "orchestrator" and len(json.dumps(request.body)) > limit:
+        if request.role == "orchestrator" and len(json.dumps(request.body)) > speak.limit:
             refused.append(request)
             return 400, {
                 "error": {"message": words, "type": "invalid_request_error", "code": "context_length_exceeded"}
             }
         return speaker(request)
 
-    speak.refused = refused
+    speak.refused, speak.limit = refused, limit
     return speak
 
 
@@ -233,6 +233,22 @@ def test_a_request_that_is_refused_as_too_long_is_shortened_harder_and_asked_onc
     assert len(speaker.refused) == 1, "later steps begin with what was let through"
     (told,) = one.heard.of("warning")
     assert "longer than the model takes, as its provider says" in told["text"]
+
+
+@pytest.mark.parametrize(("limit", "refused", "status"), [(18_000, 3, "complete"), (3000, 4, "failed")])
+def test_a_request_that_is_still_too_long_is_shortened_again_three_times_at_most(talk, limit, refused, status):
+    def takes_less_from_now_on(request):
+        speaker.limit = limit
+        return reading(6)[0]
+
+    steps_of_it = [*(reading(n)[0] for n in range(6)), takes_less_from_now_on]
+    speaker = refuses_above(200_000, Speaker(make=with_tools("lines", do=steps_of_it)), REFUSALS[0])
+    one = talk(speaker)
+    result = one.run("Make it.")
+    assert result.status == status, result.reason
+    sizes = [len(json.dumps(request.body)) for request in speaker.refused]
+    assert (len(sizes), sizes) == (refused, sorted(set(sizes), reverse=True))
+    assert len(one.heard.of("warning")) == 1
 
 
 def test_a_request_that_cannot_be_made_to_fit_ends_the_run_with_what_the_provider_said(talk):
@@ -257,4 +273,4 @@ def test_a_resume_of_a_run_that_was_refused_asks_nothing_again(talk):
     before = len(speaker.refused)
     result = one.run(resume=run_id)
     assert result.status == "complete", result.reason
-    assert len(speaker.refused) <= before + 1
+    assert len(speaker.refused) <= before + 2  # what it had by then may have to be shortened twice

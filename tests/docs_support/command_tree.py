@@ -67,7 +67,7 @@ def uses(text: str) -> list[Use]:
     inside = False
     for word in lexer:
         if set(word) <= set("|&;()<>"):
-            inside = inside and set(word) <= set("<>&") and word != "&&"
+            inside = inside and set(word) <= set("<>&") and word not in ("&", "&&")
         elif inside:
             found[-1].append(word)
         elif word == "toolwright":

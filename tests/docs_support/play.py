@@ -120,7 +120,7 @@ def _run(here: World, block: Block, command: Command, typed: str) -> Played:
         complaint = printed if "Traceback" in printed else ""
     else:
         done = _alone(here, command.text) or here.run(*words)
-        printed, code, complaint = done.stdout, done.returncode, done.stderr
+        printed, code, complaint = done.stdout, done.returncode, done.stderr or ""
     return Played(
         block,
         command.line,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import secrets
-import select
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +21,6 @@ from toolwright.demo.stage import stage
 from toolwright.models.scripted import ScriptedServer
 from toolwright.sandbox.linux import LinuxSandbox
 
-FORK_COMMANDS = Path(__file__).parent / "fork_commands.py"
 OWN_TURNS = Path(__file__).parent / "model.yaml"
 COMMANDS = {
     "toolwright": ["-P", "-m", "toolwright"],
@@ -33,53 +28,6 @@ COMMANDS = {
     "python3": [],
     "without-a-wall": [str(Path(__file__).parent / "without_a_wall.py")],
 }
-
-
-class Forks:
-    """Runs the command as a fork of a process that has imported it: a page of commands takes a third of the time."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], place: Path) -> None:
-        self._folder, self._environment, self._place = folder, environment, place
-        self._process: subprocess.Popen[str] | None = None
-        self._count = 0
-
-    def run(self, words: tuple[str, ...], said: str, *, mixed: bool) -> subprocess.CompletedProcess[str]:
-        """To its end, which must come within two minutes."""
-        process = self._process = self._process or self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._count += 1
-        files = [self._place / f"{self._count}.{name}" for name in ("in", "out", "err")]
-        files[0].write_text(said)
-        names = dict(zip(("stdin", "stdout", "stderr"), map(str, files), strict=True))
-        if mixed:
-            names["stderr"] = names["stdout"]
-        process.stdin.write(json.dumps({"words": words, **names}) + "\n")
-        process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], 120)
-        assert ready, f"toolwright {shlex.join(words)} does not end"
-        code = int(process.stdout.readline())
-        printed, complaint = (file.read_text() if file.exists() else "" for file in files[1:])
-        return subprocess.CompletedProcess(["toolwright", *words], code, printed, complaint)
-
-    def _started(self) -> subprocess.Popen[str]:
-        self._place.mkdir()
-        return subprocess.Popen(
-            [sys.executable, "-P", str(FORK_COMMANDS)],
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def close(self) -> None:
-        """End the process, and with it what hangs in a fork."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.communicate()
 
 
 @dataclass(frozen=True)
@@ -91,7 +39,7 @@ class World:
     folder: Path
     base_url: str
     environment: dict[str, str]
-    forks: Forks
+    model: ScriptedServer
 
     def told(self, printed: str) -> str:
         """*printed* with the paths that a person would see in place of those of this world."""
@@ -112,7 +60,16 @@ class World:
 
     def toolwright(self, *words: str, said: str = "", mixed: bool = False) -> subprocess.CompletedProcess[str]:
         """The command alone; *mixed*: what it says to standard error stands in its output."""
-        return self.forks.run(words, said, mixed=mixed)
+        return subprocess.run(
+            [sys.executable, *COMMANDS["toolwright"], *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if mixed else subprocess.PIPE,
+            text=True,
+            input=said,
+            timeout=120,
+        )
 
 
 @cache
@@ -149,13 +106,10 @@ def world(place: Path) -> Iterator[World]:
     with stage(home, ask=False) as play:
         turns = yaml.safe_load(OWN_TURNS.read_text("utf-8"))["turns"]
         turns += yaml.safe_load((play.home / "model.yaml").read_text("utf-8"))["turns"]
-        with ScriptedServer({"model": "docs", "turns": turns}) as base_url:
+        model = ScriptedServer({"model": "docs", "turns": turns})
+        with model as base_url:
             environment = _environment(place, play.home, base_url)
-            forks = Forks(folder, environment, place / "streams")
-            try:
-                yield World(place, play.home, folder, base_url, environment, forks)
-            finally:
-                forks.close()
+            yield World(place, play.home, folder, base_url, environment, model)
 
 
 def _environment(place: Path, home: Path, base_url: str) -> dict[str, str]:
@@ -168,10 +122,13 @@ def _environment(place: Path, home: Path, base_url: str) -> dict[str, str]:
     own = {
         "PATH": f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(place),
+        "LOGNAME": "you",
         "TERM": "xterm-256color",
         "TOOLWRIGHT_HOME": str(home),
         "TOOLWRIGHT_MODEL": "openai:docs",
         "TOOLWRIGHT_BASE_URL": base_url,
+        # Nothing goes into the keyring of the person who runs the tests.
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
         # For agents that a page builds without Toolwright's settings.
         "OPENAI_API_KEY": "the-scripted-model-asks-for-none",
         "OPENAI_BASE_URL": base_url,

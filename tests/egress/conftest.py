@@ -200,3 +200,59 @@ def certified(tmp_path_factory):
     server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     client = ssl.create_default_context(cadata=pem.decode())
     return Certified(server, client, str(folder / "cert.pem"))
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """A mapping of names to their addresses, as the resolver of this process answers from now on."""
+    known = {}
+    real = socket.getaddrinfo
+
+    def resolver(name, *args, **kwargs):
+        return [entry for address in known.get(name, [name]) for entry in real(address, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    return known
+
+
+@pytest.fixture
+def outer(origin):
+    """A function that starts a proxy which leads every tunnel to *target*, but for what *refuses* says no to."""
+
+    def start(target=None, refuse=b"", refuses=(), silent=b""):
+        heads = []
+
+        def serve(sock):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                more = sock.recv(65536)
+                if not more:
+                    return
+                head += more
+            heads.append(head)
+            if head.split()[1] == silent:
+                sock.recv(1)
+                return
+            said = refuse or dict(refuses).get(head.split()[1], b"")
+            if said or target is None:
+                sock.sendall(said or b"HTTP/1.1 502 no target\r\n\r\n")
+                return
+            sock.sendall(b"HTTP/1.1 200 go ahead\r\n\r\n")
+            with socket.create_connection((target.host, target.port)) as far:
+                back = threading.Thread(target=pipe, args=(far, sock))
+                back.start()
+                pipe(sock, far)
+                back.join()
+
+        server = origin(serve=serve)
+        server.heads = heads
+        return server
+
+    return start
+
+
+def pipe(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)

@@ -88,6 +88,7 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.long
 def test_steps_stand_under_their_cell_and_an_interrupt_ends_the_run_and_not_the_kernel(home):
     with Endpoint(speaker) as endpoint, kernel() as notebook:
         opened = notebook.cell(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from toolwright.consent import Approve, Consent
 from toolwright.examiner import Examiner
 from toolwright.executor import Executor
 from toolwright.forge import Forge, Forged
@@ -16,16 +17,18 @@ from toolwright.models.scripted import ScriptedServer
 from toolwright.models.values import ModelSettings, RetrySettings
 from toolwright.policy import Policy
 from toolwright.registry import Registry
+from toolwright.requests import asked_about
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.sandbox.packages import Environments
 from toolwright.schema import tool_spec
 from toolwright.search import FtsRetriever
+from toolwright.shelves import trust_of
 from toolwright.store.home import Home
 from toolwright.store.local import LocalStore
 from toolwright.tool import ToolSpec
-from toolwright.trace import Event, Place, new_run_id
+from toolwright.trace import Event, Place, Silence, new_run_id
 from toolwright.validator import Validator
-from toolwright.wiring import EnvironmentSecrets
+from toolwright.wiring import HomeSecrets
 
 T = TypeVar("T")
 QUICK = RetrySettings(tries=2, first_s=0.01, most_s=0.02, total_s=5.0)
@@ -65,6 +68,16 @@ def examines(answer: Any, **when: Any) -> dict[str, Any]:
     return {"when": {"role": "examiner", **when}, "plain": True, **body, **more}
 
 
+ONLINE = '''from urllib.request import urlopen
+
+
+def convert(amount: float, rate: float) -> float:
+    """Convert *amount* by *rate*, as the service does it."""
+    with urlopen(f"http://127.0.0.1:9/{amount}", timeout=5) as answer:
+        return float(answer.read()) * rate
+'''
+POWERS = {"hosts": ["http://127.0.0.1:9"]}
+
 FIRST, SECOND = "Set the test", "Give the values"
 
 
@@ -74,7 +87,7 @@ class Shop:
     def __init__(self, home: Path, server: ScriptedServer) -> None:
         self.home, self.server = home, server
         self.store = Home.open(home)
-        self.registry = Registry(LocalStore(home, FtsRetriever()), self.store.calls)
+        self.registry = Registry(LocalStore(home, FtsRetriever()), self.store.calls, trust=trust_of(home))
         self.events: list[Event] = []
         self.run_id = new_run_id()
 
@@ -96,7 +109,7 @@ class Shop:
     def forge(
         self, models: Models, *, policy: Policy | None = None, folder: Path | None = None, **limits: Any
     ) -> Forge:
-        secrets = EnvironmentSecrets(self.store)
+        secrets = HomeSecrets(self.store)
         environments = Environments(self.home / "environments")
         executor = Executor(LinuxSandbox(), policy or Policy(), self.store.approvals, environments, secrets)
         return Forge(Generator(models, folder), Examiner(models, folder), Validator(executor), self.registry, **limits)
@@ -107,6 +120,13 @@ class Shop:
             return await forge.make(spec, run_id=self.run_id, place=place or self.place(0), emit=self.events.append)
 
         return self.with_models(work)
+
+    async def ask_for(self, forge: Forge, spec: ToolSpec, approve: Approve, position: int | str = 0) -> Forged:
+        """*spec* as a run of its own asks for it; *approve* is asked about powers."""
+        run_id = new_run_id()
+        place = Place(run_id, 1, str(position))
+        forged = await forge.make(spec, run_id=run_id, place=place, emit=self.events.append)
+        return await asked_about(forged, forge, Consent(approve, self.store.approvals, Silence(), run_id))
 
     def heard(self, kind: str, *keys: str) -> list[Any]:
         """The events of *kind*: their data, or the values of *keys*."""

@@ -273,6 +273,14 @@ def test_a_header_that_cannot_be_read_declares_nothing_and_goes(header: str) -> 
             "Hosts: a.example and b.example\nSecrets: A_KEY",
             {"powers": {"hosts": ["a.example", "b.example"], "secrets": ["A_KEY"]}},
         ),
+        (
+            "Plain secrets: PASSWORD\nTCP: mail.example:25\nSubprocess: yes",
+            {"powers": {"plain_secrets": ["PASSWORD"], "tcp": ["mail.example:25"], "subprocess": ["yes"]}},
+        ),
+        (
+            "Subprocess: none\nSecrets: KEY@a.example/header/X-Key",
+            {"powers": {"subprocess": [], "secrets": ["KEY@a.example/header/X-Key"]}},
+        ),
         ("Reads: the two numbers that are added", {}),
         ("It reads: nothing of importance here", {}),
         ("```\nPackages: evil\n```", {}),

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from forge_shop import FIRST, RIGHT, SECOND, WRONG, convert_spec, examines, writes
+from forge_shop import FIRST, ONLINE, POWERS, RIGHT, SECOND, WRONG, convert_spec, examines, writes
 
+from process_tree import children
 from toolwright.call import Status
 from toolwright.errors import ModelError
-from toolwright.policy import Approval, policy_from
+from toolwright.policy import Approval
+from toolwright.policyfile import policy_from
 from toolwright.sandbox.linux import LinuxSandbox
 from toolwright.tool import CHECKS
 
 NO_EXAMINER = {"when": {"role": "examiner"}, "fault": {"status": 404}}
-ONLINE = '''from urllib.request import urlopen
-
-
-def convert(amount: float, rate: float) -> float:
-    """Convert *amount* by *rate*, as the service does it."""
-    with urlopen(f"http://127.0.0.1:9/{amount}", timeout=5) as answer:
-        return float(answer.read()) * rate
-'''
-POWERS = {"hosts": ["http://127.0.0.1:9"]}
 
 
 def test_a_right_candidate_is_on_the_shelf_after_one_attempt(shop):
@@ -155,8 +149,8 @@ def test_a_full_shelf_is_said_before_any_model_is_asked(shop):
     asked = len(place.server.log)
     forged = place.make(convert_spec(tool_name="other", example=""), place.place(1), max_tools=1)
     assert forged.version is None
-    assert "its limit is 1" in forged.reason
-    assert "toolwright registry retire" in forged.reason
+    assert "limit of 1 tools on the shelf" in forged.reason
+    assert "`toolwright retire NAME`" in forged.reason
     assert len(place.server.log) == asked
 
 
@@ -272,18 +266,23 @@ def test_cancelling_ends_the_box_at_once_and_leaves_nothing(shop):
         while not any(data["check"] == "load" for data in place.heard("check")):
             assert not making.done(), making.result().reason
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
+        guests = []
+        while not guests:
+            assert not making.done(), making.result().reason
+            await asyncio.sleep(0.05)
+            guests = [pid for pid in _leaves(os.getpid()) if pid not in others and _cpu_ticks(pid) >= 5]  # others wait
         started = time.monotonic()
         making.cancel()
         with pytest.raises(asyncio.CancelledError):
             await making
-        return time.monotonic() - started
+        return time.monotonic() - started, guests
 
-    before, children = threading.active_count(), set(_children())
-    assert place.with_models(work) < 2.0
+    before, others = threading.active_count(), set(_leaves(os.getpid()))
+    lasted, guests = place.with_models(work)
+    assert lasted < 2.0
     assert "convert" not in place.registry
-    assert set(_children()) <= children
-    assert threading.active_count() <= before + 2
+    assert not [pid for pid in guests if _lives(pid)]
+    assert threading.active_count() <= before + 3  # one tends the box's waiting guests
 
 
 def test_cancelling_while_the_models_are_asked_asks_no_further(shop):
@@ -301,8 +300,20 @@ def test_cancelling_while_the_models_are_asked_asks_no_further(shop):
     assert time.monotonic() - started < 5.0
 
 
-def _children() -> list[str]:
-    return Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+def _leaves(pid: int) -> list[int]:
+    """Processes below *pid* that have none below themselves: the guests."""
+    return [leaf for child in children(pid) for leaf in _leaves(child) or [child]]
+
+
+def _cpu_ticks(pid: int) -> int:
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_prompts_of_a_person_reach_both_roles_through_the_forge(shop, tmp_path):

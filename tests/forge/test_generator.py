@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from forge_shop import RIGHT, WRONG, convert_spec, writes
 
@@ -151,6 +153,43 @@ def test_an_empty_list_of_powers_leaves_those_that_the_code_shows_it_uses():
     assert read({"source": FETCH, "powers": {}}, spec).grant == Grant(hosts=("api.rates.example:443",))
     assert read({"source": FETCH, "powers": {"hosts": [], "secrets": []}}, spec).grant.secrets == ()
     assert read({"source": pure, "powers": []}, spec).grant == NO_POWERS
+
+
+MAILER = '''import os
+import smtplib
+
+
+def fetch_rate(code: str) -> float:
+    """Fetch it by mail."""
+    with smtplib.SMTP("mail.example", 25) as client:
+        client.login("me", os.environ["PASSWORD"])
+    return 1.0
+'''
+
+
+def test_a_bare_secret_is_the_one_that_the_request_named():
+    powers = {"hosts": ["a.example", "b.example"], "secrets": ["RATES_KEY@b.example/query/key"]}
+    spec = convert_spec(**RATE, example="fetch_rate('USD')", powers={**powers, "plain_secrets": ["PASSWORD"]})
+    said = {"hosts": ["a.example"], "secrets": ["RATES_KEY", "PASSWORD"]}
+    grant = read({"source": FETCH, "powers": said}, spec).grant
+    assert grant.secrets == ("RATES_KEY@b.example:443/query/key",)
+    assert grant.hosts == ("a.example:443", "b.example:443"), "it is of no use without its host"
+    assert grant.plain_secrets == ("PASSWORD",)
+    assert spec.grant.covers(grant)
+
+
+def test_of_loud_powers_those_are_kept_that_the_code_shows_it_uses():
+    powers = {"hosts": ["tcp://mail.example:25"], "plain_secrets": ["PASSWORD", "OTHER"], "subprocess": True}
+    spec = convert_spec(**RATE, example="fetch_rate('USD')", powers=powers)
+    grant = read({"source": MAILER, "powers": {}}, spec).grant
+    assert grant == Grant(hosts=("tcp://mail.example:25",), plain_secrets=("PASSWORD",))
+    runs = MAILER.replace("import os\n", "import os\nimport subprocess\n")
+    assert read({"source": runs, "powers": {}}, spec).grant == replace(grant, subprocess=True)
+    pure = 'def fetch_rate(code: str) -> float:\n    """It."""\n    return 1.0\n'
+    assert read({"source": pure, "powers": {}}, spec).grant == NO_POWERS
+    loud = read({"source": FETCH, "powers": {"hosts": ["api.rates.example"], "subprocess": True}}, powered_spec())
+    assert loud.grant.subprocess, "a model may say that it needs more; a person is asked"
+    assert not powered_spec().grant.covers(loud.grant)
 
 
 def test_powers_that_cannot_be_read_are_told_to_the_repair_and_those_of_the_spec_stand():

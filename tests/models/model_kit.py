@@ -44,17 +44,19 @@ class Entry:
     dollars_max: float | None
     cost: object = None
     state: str = "unknown"
+    more: dict = field(default_factory=dict)
 
 
 @dataclass
 class MemoryLedger:
     entries: list = field(default_factory=list)
 
-    def debit(self, *words):
-        self.entries.append(Entry(*words))
+    def debit(self, *words, **more):
+        self.entries.append(Entry(*words, more=more))
         return len(self.entries) - 1
 
-    def settle(self, entry, cost, state):
+    def settle(self, entry, cost, state, **more):
+        self.entries[entry].more |= more
         self.entries[entry].cost, self.entries[entry].state = cost, state
 
 

@@ -20,6 +20,9 @@ from home_servers import (
 
 from toolwright import Toolwright
 
+TWO_SOON = [pytest.param(kind, marks=[pytest.mark.long] if number > 1 else []) for number, kind in enumerate(KINDS)]
+"""The servers, of which two are enough for the short tests."""
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
@@ -58,7 +61,7 @@ def test_a_model_with_tool_calls_makes_a_tool_and_the_next_process_reuses_it(hom
     assert {role_of(body) for body in server.chats} == {"orchestrator"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TWO_SOON)
 def test_a_model_that_only_talks_makes_a_tool_and_the_next_process_reuses_it(home, kind):
     with only_talks(kind) as server:
         result, heard = run_here(home, server)
@@ -86,7 +89,7 @@ def only_talks(kind):
     return HomeServer(kind, HomeModel(answer=in_words), flags=False)  # it refuses them
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TWO_SOON)
 def test_a_run_with_a_model_that_only_talks_reads_like_any_other(home, kind):
     """The house notices nothing: the same events, and what is on record are tool calls."""
     with only_talks(kind) as server, HomeServer("ollama", HomeModel(answer=native)) as other:

@@ -196,7 +196,7 @@ def test_the_worst_case_of_input_is_no_less_than_the_bytes_of_what_is_said(talk)
 def test_the_debit_comes_before_the_request_and_a_refusal_sends_nothing(talk):
     one = talk({"text": "x"})
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise RefusedError("The budget of this run is used up.", "budget")
 
     one.ledger.debit = refuse
@@ -224,9 +224,9 @@ from toolwright.trace import Place
 class OnDisk(MemoryLedger):
     def _write(self, *words):
         with open({str(books)!r}, "a") as out: print(json.dumps(words), file=out, flush=True)
-    def debit(self, *words):
-        entry = super().debit(*words); self._write("debit", entry); return entry
-    def settle(self, entry, cost, state): self._write("settle", entry, state)
+    def debit(self, *words, **more):
+        entry = super().debit(*words, **more); self._write("debit", entry); return entry
+    def settle(self, entry, cost, state, **more): self._write("settle", entry, state)
 models = Models({{"orchestrator": ModelSettings("openai:x", {one.settings.base_url!r})}}, MemoryJournal(), OnDisk())
 asyncio.run(models.ask(role="generator", system="s", user="u", answer=SHAPE, place=Place("r")))
 """

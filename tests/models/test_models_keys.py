@@ -9,9 +9,9 @@ import pytest
 from model_kit import QUICK, SHAPE, MemoryJournal, MemoryLedger, Talk
 
 from toolwright.errors import ModelError, UserError
+from toolwright.masking import masked
 from toolwright.models import ModelSettings
 from toolwright.models.choose import choose
-from toolwright.models.mask import masked
 from toolwright.models.models import Models
 from toolwright.models.scripted import ScriptedServer
 from toolwright.trace import Place

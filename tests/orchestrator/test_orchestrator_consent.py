@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from toolwright.consent import Consent, policy_lines, request_for
-from toolwright.policy import ApprovalAnswer, policy_from
+from toolwright.policy import ApprovalAnswer
+from toolwright.policyfile import policy_from
 from toolwright.powers import Grant
 from toolwright.tool import Candidate, Example, ToolSpec
 
@@ -17,6 +18,10 @@ from toolwright.tool import Candidate, Example, ToolSpec
 class Book(list):
     def record(self, approval):
         self.append(approval)
+        return len(self)
+
+    def noted(self, what, question, who, reason="", run_id=""):
+        pass
 
 
 class Heard(list):
@@ -92,7 +97,16 @@ def test_where_nobody_is_there_the_answer_is_no_with_the_lines_that_would_allow_
 
 @pytest.mark.parametrize(
     "subject",
-    [candidate("send_mail"), candidate(reads=("/data",)), candidate(secrets=("KEY",)), candidate(writes=("/out",))],
+    [
+        candidate("send_mail"),
+        candidate(reads=("/data",)),
+        candidate(hosts=("a.com",), secrets=("KEY",)),
+        candidate(writes=("/out",)),
+        candidate(plain_secrets=("KEY",)),
+        candidate(subprocess=True),
+        candidate(hosts=("tcp://a.com:25",)),
+        candidate(hosts=("a.com", "b.com"), secrets=("KEY@b.com/query/k",)),
+    ],
 )
 def test_the_lines_allow_what_was_asked_and_no_more(subject):
     policy = policy_from(tomllib.loads(policy_lines(subject.question())), "test")

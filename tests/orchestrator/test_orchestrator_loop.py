@@ -358,3 +358,19 @@ def test_a_retired_tool_is_not_available(stage):
     scene = stage(calls(("convert", {"amount": 2, "rate": 4}), results=0), says("I can't."))
     scene.do("zzz")
     assert scene.results()[0].startswith("convert is not available; use request_new_tool")
+
+
+def test_a_task_that_had_use_of_a_tool_finds_it_the_next_time(stage):
+    scene = stage(*MAKE_AND_USE)
+    scene.do()
+    record = scene.home / "tools/convert/1.json"
+    assert "found_by" not in json.loads(record.read_text())  # it was made in this run, not found
+    failing = stage(calls(("convert", {"amount": "x"}), results=0), says("It failed."))
+    failing.do("Zebra crossing")
+    assert "found_by" not in json.loads(record.read_text())
+    scene = stage(calls(("convert", {"amount": 2, "rate": 4}), results=0), says("Done."))
+    scene.do("Zloty for the summer holidays")
+    assert json.loads(record.read_text())["found_by"] == ["Zloty for the summer holidays"]
+    scene.server.reset()
+    scene.do("How many zloty for the holidays?")
+    assert tools_in(scene.asked_of("orchestrator")[0]) == [*FIXED, "convert"]

@@ -8,7 +8,7 @@ import pytest
 from orchestrator_stage import CONVERT, CONVERT_ASKED, calls, says, writes
 
 from toolwright import ApprovalAnswer
-from toolwright.policy import policy_from
+from toolwright.policyfile import policy_from
 
 ASK = ("request_new_tool", CONVERT_ASKED)
 RATE = '''import json
@@ -105,11 +105,70 @@ def test_what_looks_the_same_is_offered_before_anything_is_written_and_the_model
     assert count(scene) == 2
 
 
+REVERSE = {
+    "tool_name": "flip_letters",
+    "description": "Flip the letters of a word.",
+    "input_params": "word: str",
+    "return_type": "str",
+    "example": "flip_letters('abc') == 'cba'",
+}
+
+
+def _with_mirror(stage, asked, *more):
+    source = 'def mirror_letters(text: str) -> str:\n    """Mirror the letters of a text."""\n    return text[::-1]\n'
+    first = {
+        "tool_name": "mirror_letters",
+        "description": "Mirror the letters of a text.",
+        "input_params": "text: str",
+        "return_type": "str",
+        "example": "mirror_letters('ab') == 'ba'",
+    }
+    return stage(
+        calls(("request_new_tool", first), step=0),
+        calls(("request_new_tool", asked), step=1),
+        *more,
+        says("Done."),
+        writes(
+            source.replace("mirror_letters", "flip_letters").replace("text", "word"), when={"last_user": "flip_letters"}
+        ),
+        writes(source),
+    )
+
+
+def test_a_tool_in_other_words_that_gives_what_the_example_shows_is_offered_with_the_reason(stage):
+    scene = _with_mirror(
+        stage, REVERSE, calls(("request_new_tool", {**REVERSE, "reason": "it must take a word"}), step=2)
+    )
+    scene.do()
+    _, offered, made = scene.results()
+    assert "gives what it shows" in offered
+    assert '"name": "mirror_letters"' in offered
+    assert "flip_letters is ready" in made
+
+
+@pytest.mark.parametrize(
+    "example",
+    ["flip_letters('abc') == 'xyz'", "flip_letters('abc')"],
+    ids=["another answer", "no answer was shown"],
+)
+def test_what_looks_a_little_alike_is_offered_only_if_it_meets_the_example(stage, example):
+    scene = _with_mirror(stage, {**REVERSE, "example": example})
+    scene.do()
+    assert "Nothing was made" not in scene.results()[1]
+
+
+def test_what_looks_the_same_and_does_not_meet_the_example_is_not_offered(stage):
+    other = {**CONVERT_ASKED, "tool_name": "convert_money", "example": "convert_money(100.0, 3.71) == 371.5"}
+    scene = stage(calls(ASK, step=0), calls(("request_new_tool", other), step=1), says("Done."), writes(CONVERT))
+    scene.do()
+    assert "could not be made" in scene.results()[-1]
+
+
 def test_the_limit_of_new_tools_says_itself_and_how_to_lift_it(stage):
     scene = stage(calls(ASK, ("request_new_tool", WEIGH), step=0), says("Done."), writes(CONVERT))
     result = scene.do(given={"max_new_tools": 1})
     assert (result.status, result.made) == ("incomplete", ("convert@1",))
-    assert "limit is 1" in scene.results()[1]
+    assert "limit of 1 new tools in one run" in scene.results()[1]
     assert "--max-new-tools" in scene.results()[1]
     assert count(scene) == 1
 

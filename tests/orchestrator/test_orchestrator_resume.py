@@ -201,6 +201,28 @@ def test_a_call_whose_end_is_unknown_runs_again_only_if_it_changes_nothing_or_a_
         assert "may already have run" in asked[0]
 
 
+def test_a_call_whose_end_is_unknown_waits_for_an_answer_and_one_yes_runs_it_once(stage):
+    scene = stage(*sending("writes"))
+    run_id = killed_at(scene, "tool/2/0.started", "after")
+    pauses = {"approvals.away": "pause"}
+    first = scene.do(resume=run_id, given=pauses)
+    assert first.status == "needs-approval"
+    with scene.open() as tw:
+        assert tw.approval(first.question).request.kind == "again"
+        tw.approve(first.question)
+        assert tw.grants() == []
+    resumed = DIES.replace('tw.run("Convert and save."', 'tw.run(resume=os.environ["RUN"]')
+    done = scene.elsewhere(resumed, "tool/2/0.started-3", "after", RUN=run_id)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    second = scene.do(resume=run_id, given=pauses)
+    assert (second.status, second.question == first.question) == ("needs-approval", False), "that yes may be used up"
+    with scene.open() as tw:
+        tw.approve(second.question)
+    done = scene.do(resume=run_id)
+    assert (done.status, "sent" in done.output) == ("complete", True), done.reason
+    assert len(scene.asked_of("orchestrator")) == 3
+
+
 def test_a_run_is_in_one_process_at_a_time(stage):
     scene = stage({**says("late"), "delay": 6})
     code = DIES.replace("JournalBook.put = put", "")
@@ -266,3 +288,135 @@ import json; print(json.dumps(result.to_json()))
     later = scene.do(resume=result["run_id"])
     assert (later.status, later.made) == ("complete", ("save@1",))
     assert [path.read_text() for path in later.files] == ["kept"]
+
+
+ADDS = '''def add_line(text: str) -> int:
+    """Add a line to lines.txt and say how many lines it has now."""
+    with open("lines.txt", "a", encoding="utf-8") as file:
+        file.write(text + "\\n")
+    with open("lines.txt", encoding="utf-8") as file:
+        return len(file.readlines())
+'''
+
+
+@pytest.mark.parametrize(
+    ("at", "again"),
+    [
+        (("add_line", {"text": "two"}), 1),
+        (("run_tool", {"name": "add_line", "arguments": [{"text": "two"}, {"text": "three"}]}), 2),
+    ],
+)
+def test_a_call_that_runs_again_finds_the_files_as_they_were_before_it(stage, at, again):
+    scene = stage(
+        calls(ask(ADDS, "int", "add_line('x')"), step=0),
+        calls(("add_line", {"text": "one"}), step=1),
+        calls(at, step=2),
+        says("There are {{results[2]}}."),
+        writes(ADDS),
+    )
+    run_id = killed_at(scene, "tool/3/0", "before")
+    result = scene.do(resume=run_id)
+    assert result.status == "complete", result.reason
+    (path,) = result.files
+    assert path.read_text().split() == ["one", "two", "three"][: again + 1]
+    with scene.open() as tw:
+        assert tw.registry.stats("add_line").calls == 1 + 2 * again, "it ran twice, as its effect allows"
+        assert sorted(one.name for one in (scene.home / "runs" / run_id / "work").iterdir()) == ["lines.txt"]
+
+
+DIES_AT = """
+import os, signal, sys
+from toolwright import Toolwright
+from toolwright.store.audit import AuditBook
+from toolwright.store.journal import JournalBook
+from toolwright.switchboard import Switchboard
+
+home, url, at = sys.argv[1:4]
+
+def dying(real, here):
+    def call(*given, **named):
+        if here(*given):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*given, **named)
+    return call
+
+AuditBook.add = dying(AuditBook.add, lambda _, deed: deed.what == at)
+Switchboard.emit = dying(Switchboard.emit, lambda _, event: event.kind == at)
+JournalBook.put = dying(JournalBook.put, lambda _, role, place, data: f"{role}/{place.step}/{place.position}" == at)
+os.fsync = dying(os.fsync, lambda file: at in os.readlink(f"/proc/self/fd/{file}"))
+with Toolwright("openai:scripted", base_url=url, home=home, approve=lambda _: True) as tw:
+    tw.run("Convert and save.", out=home + "/../out")
+"""
+
+
+def killed_when(scene, at):
+    done = scene.elsewhere(DIES_AT, at)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with scene.open() as tw:
+        (run,) = tw.runs()
+    return run.id
+
+
+@pytest.mark.parametrize("at", ["admitted", "tool-made"])
+def test_what_a_kill_kept_from_audit_and_trace_stands_there_after_the_resume(stage, at):
+    scene = stage(*TURNS)
+    run_id = killed_when(scene, at)
+    result = scene.do(resume=run_id)
+    assert result.made == ("convert@1", "save@1")
+    with scene.open() as tw:
+        lines = [line.deed for line in tw.audit(run_id="", limit=50) if line.deed.what == "admitted"]
+        told = [event.data["name"] for event in tw.events(run_id) if event.kind == "tool-made"]
+        assert tw.verify_audit().whole
+    assert sorted((deed.name, deed.who) for deed in lines) == [("convert", "agent"), ("save", "agent")]
+    assert all(deed.detail.endswith(f"run {run_id}") for deed in lines)
+    assert told == ["convert", "save"]
+
+
+def test_a_run_that_was_killed_before_it_told_its_result_tells_it_when_it_is_resumed(stage):
+    scene = stage(*TURNS)
+    run_id = killed_when(scene, "result")
+    asked = len(scene.server.log)
+    heard = scene.heard = Heard()
+    assert scene.do(resume=run_id).output == "It is 18550.0."
+    assert heard.kinds() == ["result"]
+    scene.do(resume=run_id)
+    assert heard.kinds() == ["result"]
+    assert len(scene.server.log) == asked
+    with scene.open() as tw:
+        assert [event.kind for event in tw.events(run_id)].count("result") == 1
+
+
+def test_a_file_is_handed_out_whole_or_not_at_all(stage):
+    scene = stage(*TURNS)
+    run_id = killed_when(scene, ".part")
+    out = scene.home.parent / "out"
+    assert [path.name for path in out.iterdir()] == [f".toolwright-{run_id}.part"]
+    result = scene.do(resume=run_id)
+    assert [path.resolve() for path in result.files] == [out / "note.txt"]
+    assert [path.read_text() for path in out.iterdir()] == ["kept"]
+
+
+WRONG = '''def first_word(name: str) -> str:
+    """Give the first word of a file in {folder}."""
+    with open("{folder}/" + name{wrong}, encoding="utf-8") as file:
+        return file.read().split()[0]
+'''
+
+
+def test_a_candidate_that_failed_before_the_world_is_not_taken_after_a_kill(stage, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_text("hello there")
+    wrong, right = (WRONG.format(folder=tmp_path / "data", wrong=one) for one in (' + ".txt"', ""))
+    name, asked = ask(right, "str", "first_word('a') == 'hello'")
+    asked["powers"] = {"reads": [str(tmp_path / "data")], "why": "the files are there"}
+    scene = stage(
+        calls((name, asked), step=0),
+        calls(("first_word", {"name": "a"}), step=1),
+        says("It is {{results[1]}}."),
+        writes(wrong, times=1),
+        writes(right, times=2),
+    )
+    run_id = killed_when(scene, "generator/1/0.g1")
+    result = scene.do(resume=run_id, approve=lambda _: True)
+    assert (result.status, result.output, result.made) == ("complete", "It is hello.", ("first_word@1",))
+    assert [len(scene.asked_of(role)) for role in ("orchestrator", "generator")] == [3, 3]

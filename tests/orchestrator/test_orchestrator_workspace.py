@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -113,6 +115,47 @@ def test_what_is_over_the_cap_is_left_out_and_said(tmp_path):
     assert space.left_out == [f"{MAX_FILES} was not kept: a run carries at most {MAX_FILES} files."]
 
 
+def test_what_git_would_run_commands_of_is_left_out_and_said(tmp_path):
+    space = Workspace(tmp_path / "run")
+    names = [".git/config", "a/.GIT/hooks/x", ".git", "sub/HEAD", "sub/config", "git~1/config", ".git ./config"]
+    kept = [".gitignore", ".github/ci.yml", "config", "HEAD.txt", "sub/objects/x"]
+    leave_as(space, *names[:2], *names[3:], *kept)
+    assert space.paths() == sorted(kept)
+    assert [line.partition(" was not kept: git runs")[0] for line in space.left_out] == sorted([*names[:2], *names[3:]])
+    leave_as(space, ".git", "HEAD")
+    assert space.paths() == sorted(kept)
+
+
+def leave_as(space, *paths):
+    """What a box does with files of any name."""
+    folder = space.collect_into()
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("x")
+    space.take(tuple(FileRef(path, 1, hashlib.sha256(b"x").hexdigest()) for path in sorted(paths)), folder)
+
+
+def test_a_folder_with_what_is_kept_is_no_repository(tmp_path):
+    """The same by git itself: what a tool left runs nothing, and it would, had it been copied as it was."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git")
+    ran = tmp_path / "ran"
+    config = f'[core]\n\trepositoryformatversion = 0\n\tworktree = .\n\tfsmonitor = "touch {ran}; false"\n'
+    texts = {"HEAD": "ref: refs/heads/main\n", "config": config, "objects/x": "x", "refs/x": "x"}
+    as_it_was, space = tmp_path / "as-it-was", Workspace(tmp_path / "run")
+    landed = space.collect_into()
+    for top in (as_it_was, landed):
+        for name, text in texts.items():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text(text)
+    space.take(tuple(FileRef(name, len(text), "") for name, text in texts.items()), landed)
+    space.hand_out(tmp_path / "out")
+    subprocess.run(["git", "status"], cwd=tmp_path / "out", capture_output=True)
+    assert not ran.exists()
+    subprocess.run(["git", "status"], cwd=as_it_was, capture_output=True)
+    assert ran.exists()
+
+
 def test_a_file_that_is_not_there_is_refused_at_once(tmp_path):
     with pytest.raises(SettingsError, match="no such file"):
         Workspace(tmp_path / "run", [tmp_path / "nothing.csv"])
@@ -121,3 +164,14 @@ def test_a_file_that_is_not_there_is_refused_at_once(tmp_path):
         (folder / "same.csv").write_text("")
     with pytest.raises(SettingsError, match="two files of the name"):
         Workspace(tmp_path / "run", [tmp_path / "same.csv", tmp_path / "x" / "same.csv"])
+
+
+def test_what_a_kill_left_of_a_call_goes_with_the_next_one_or_the_end(tmp_path):
+    for end in (lambda space: space.begin("2/0"), lambda space: space.hand_out(tmp_path / "out")):
+        folder = Workspace(tmp_path / "run").collect_into()
+        (folder / "half.txt").write_text("hal")
+        space = Workspace(tmp_path / "run")
+        end(space)
+        assert not folder.exists()
+        leave(space, a="one")
+        assert space.paths() == ["a.txt"]

@@ -70,8 +70,15 @@ class Scripted:
         return calls(("run_tool", {"name": "count_vowels", "arguments": json.dumps({"text": "toolwright registry"})}))
 
 
-@pytest.mark.parametrize("surface", ["native", "fixed"])
-@pytest.mark.parametrize("as_text", [False, True], ids=["structured", "text"])
+@pytest.mark.parametrize(
+    ("surface", "as_text"),
+    [
+        pytest.param("native", False, id="native-structured"),
+        pytest.param("fixed", True, id="fixed-text"),
+        pytest.param("native", True, id="native-text", marks=pytest.mark.long),
+        pytest.param("fixed", False, id="fixed-structured", marks=pytest.mark.long),
+    ],
+)
 def test_a_tool_is_asked_for_repaired_used_and_found_again_by_another_process(tmp_path, surface, as_text):
     with Endpoint(Scripted(surface, as_text=as_text)) as endpoint:
         code, result, lines = run(tmp_path, endpoint.url, "--surface", surface)
@@ -91,8 +98,12 @@ def test_a_tool_is_asked_for_repaired_used_and_found_again_by_another_process(tm
 
 @pytest.mark.parametrize(
     "examiner",
-    [(400, {"error": {"message": "unknown role"}}), (500, {"error": {"message": "no"}}), (200, b"<html>"), says("Hm?")],
-    ids=["400", "500", "not JSON", "words"],
+    [
+        pytest.param((400, {"error": {"message": "unknown role"}}), id="400"),
+        pytest.param((500, {"error": {"message": "no"}}), id="500", marks=pytest.mark.long),
+        pytest.param((200, b"<html>"), id="not JSON", marks=pytest.mark.long),
+        pytest.param(says("Hm?"), id="words", marks=pytest.mark.long),
+    ],
 )
 def test_an_endpoint_that_knows_no_examiner_is_enough(tmp_path, examiner):
     with Endpoint(Scripted(examiner=examiner)) as endpoint:
@@ -142,6 +153,7 @@ def test_calls_without_ids_and_with_the_same_id_are_each_answered(tmp_path):
     assert len(set(ids)) == 4
 
 
+@pytest.mark.long
 def test_a_dead_endpoint_ends_in_one_sentence_and_the_exit_code_of_models(tmp_path):
     command = [sys.executable, "-m", "toolwright", "run", TASK, "--home", str(tmp_path), "--model", "openai:x"]
     refused = [*command, "--base-url", "http://127.0.0.1:9/v1"]

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from outside.endpoint import calls, says
 from owntools.own_stage import LABEL_ASKED, PATIENCE_S, environ, json_lines, mcp_command
 
@@ -37,6 +39,7 @@ with Toolwright("openai:scripted", base_url=url, home=home, tools=[corner_shop.l
 """
 
 
+@pytest.mark.long
 def test_all_three_kinds_in_one_run_and_the_made_one_again_in_another_process(stage):
     own = ["--tools", "corner_shop:look_up", "--mcp", mcp_command()]
     stage.speaks(*FIRST)

@@ -234,8 +234,8 @@ def test_nothing_of_it_is_imported_where_nobody_brings_tools(stage):
     assert done.stdout.strip() == "False", done.stderr
 
 
-def test_tools_of_a_closed_toolwright_cannot_be_called():
-    tw = Toolwright(tools=[bill])
+def test_tools_of_a_closed_toolwright_cannot_be_called(tmp_path):
+    tw = Toolwright(home=tmp_path, tools=[bill])
     tw.close()
     with pytest.raises(UserError):
         tw.call("bill", {"number": "A"})

@@ -344,6 +344,7 @@ def test_an_own_tool_brought_in_the_middle_of_a_conversation_stands_before_the_s
         assert tw.run("And then?", history=first).output == 'It gave "my own label"'
 
 
+@pytest.mark.long
 def test_own_tools_take_no_place_of_the_eight_of_the_shelf(stage):
     source = 'def parcel_{0}(text: str) -> str:\n    """Send parcel number {0} to a customer."""\n    return text\n'
     with stage.open() as tw:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.shop import ADD, NAP, Maker, OneCall, Page, alive, family, fetcher
+from cli.shop import ADD, NAP, Maker, OneCall, Page, alive, family, fetcher, napping
 from outside.endpoint import Endpoint, Request, calls, says
 from toolwright import ApprovalAnswer, Outcome, Status, Toolwright, ToolwrightError, Verdict
 from toolwright.errors import NotFoundError, UserError
@@ -24,8 +24,8 @@ def page():
         yield one
 
 
-def threads() -> set[str]:
-    return {one.name for one in threading.enumerate() if one.name.startswith("toolwright")}
+def threads() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name.startswith("toolwright")}
 
 
 def add_to(tw, name="add", source=ADD):
@@ -36,6 +36,7 @@ def add_to(tw, name="add", source=ADD):
 
 
 def test_each_way_to_run_is_the_same_road(tmp_path):
+    before = threads()
     with Endpoint(OneCall("add", a=2, b=3)) as endpoint:
         tw = Toolwright("openai:x", base_url=endpoint.url, home=tmp_path)
         add_to(tw)
@@ -65,10 +66,46 @@ def test_each_way_to_run_is_the_same_road(tmp_path):
         for use in (lambda: tw.run("again"), lambda: tw.registry, lambda: tw.call("add", {"a": 1}), tw.runs):
             with pytest.raises(UserError, match="closed"):
                 use()
-        assert not threads()
+        assert threads() <= before
+
+
+@pytest.mark.parametrize("way", ["stream", "arun"])
+def test_whoever_cancels_again_and_again_finds_the_run_cancelled(tmp_path, way):
+    go = threading.Event()
+
+    def slow(_: Request):
+        go.wait(30)
+        return says("At last.")
+
+    with Endpoint(slow) as endpoint, Toolwright("openai:x", base_url=endpoint.url, home=tmp_path) as tw:
+
+        async def cancelled(pause):
+            async def listen():
+                if way == "arun":
+                    await tw.arun("x")
+                else:
+                    async for _ in tw.stream("x"):
+                        pass
+
+            task = asyncio.ensure_future(listen())
+            while not endpoint.requests:
+                await asyncio.sleep(0.01)
+            while not task.done():  # as a group of anyio does
+                task.cancel()
+                await asyncio.sleep(pause)
+
+        for milliseconds in range(12):
+            asyncio.run(cancelled(milliseconds / 1000))
+            endpoint.requests.clear()
+        until = time.monotonic() + 20
+        while any(one.status == "running" for one in tw.runs()) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert [one.status for one in tw.runs()] == ["cancelled"] * 12
+        go.set()
 
 
 def test_leaving_a_stream_early_or_cancelling_arun_ends_the_run_and_its_guest(tmp_path):
+    before, others = threads(), family(os.getpid())
     with Endpoint(OneCall("nap", word="sleep")) as endpoint:
         with Toolwright("openai:x", base_url=endpoint.url, home=tmp_path) as tw:
             add_to(tw, "nap", NAP)
@@ -77,8 +114,8 @@ def test_leaving_a_stream_early_or_cancelling_arun_ends_the_run_and_its_guest(tm
                 events = tw.stream("nap")
                 async for event in events:
                     if event.kind == "tool-called":
-                        await asyncio.sleep(0.3)
-                        below = family(os.getpid())
+                        while not (below := napping(os.getpid(), others)):
+                            await asyncio.sleep(0.05)
                         break
                 await events.aclose()
                 return event.run_id, below
@@ -107,7 +144,7 @@ def test_leaving_a_stream_early_or_cancelling_arun_ends_the_run_and_its_guest(tm
 
             asyncio.run(cancel())
             assert [one.status for one in tw.runs()] == ["cancelled", "cancelled"]
-        assert not threads()
+        assert threads() <= before
 
 
 def _plain(request):

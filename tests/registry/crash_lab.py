@@ -2,7 +2,8 @@
 
 `crash_lab.py steps DEED BASE OUT` copies the home BASE to OUT/N for N = 1, 2, … and kills a child that does DEED there
 just before its Nth step (a call that changes the disk, or a statement of SQLite), until one gets to its end.
-`crash_lab.py moments COUNT SEED BASE OUT` kills COUNT children that admit tool after tool, each at a random moment.
+`crash_lab.py moments COUNT SEED BASE OUT` kills COUNT children that admit tool after tool, each at a random moment;
+`crash_lab.py large-moments …` the same with a shelf that counts as large, which tantivy searches.
 A JSON line for each child says what it was about to do.
 """
 
@@ -22,7 +23,13 @@ from typing import Any
 
 from shelf import Shelf, open_shelf, verdict_of
 
-CALLS = ("fsync", "link", "rename", "unlink", "mkdir", "rmdir")
+from toolwright.registry import Registry
+from toolwright.search import FtsRetriever, LargeIndex
+from toolwright.shelves import trust_of
+from toolwright.store.home import Home
+from toolwright.store.local import LocalStore
+
+CALLS = ("fsync", "link", "rename", "replace", "unlink", "mkdir", "rmdir")
 
 
 def admit_first(shelf: Shelf) -> None:
@@ -41,11 +48,32 @@ def go_back(shelf: Shelf) -> None:
     shelf.registry.restore("two_versions", 1)
 
 
+def find_by(shelf: Shelf) -> None:
+    shelf.registry.found_by(shelf.registry.get("old_tool"), "a wish that had use of it")
+
+
+def admit_large(shelf: Shelf) -> None:
+    """The index of a large shelf is made, and then brought up."""
+    shelf.close()
+    large = open_large(shelf.home.path)
+    for number in range(3):
+        large.registry.admit(verdict_of(f"flock_{number}", f"Count the flock {number}."))
+
+
+def open_large(folder: Path) -> Shelf:
+    """The shelf in *folder*, which is large with a single tool."""
+    home = Home.open(folder)
+    store = LocalStore(folder, FtsRetriever(large=LargeIndex(folder / "index.tantivy", large=1, tail=2)))
+    return Shelf(home, store, Registry(store, home.calls, home.audit, trust=trust_of(folder)))
+
+
 DEEDS: dict[str, Callable[[Shelf], None]] = {
     "admit-first": admit_first,
     "admit-next": admit_next,
     "retire": retire,
     "go-back": go_back,
+    "find-by": find_by,
+    "admit-large": admit_large,
 }
 
 
@@ -119,22 +147,25 @@ def steps(deed: str, base: Path, out: Path) -> None:
         print(json.dumps({"home": str(home), "point": point, "killed": killed}), flush=True)
 
 
-def moments(count: int, seed: int, base: Path, out: Path) -> None:
+def moments(opened: Callable[[Path], Shelf], count: int, seed: int, base: Path, out: Path) -> None:
     choose = random.Random(seed)
+    # What checks signatures is imported here once, and not by each child in the moments that it has.
+    shelf = open_shelf(base)
+    shelf.registry.get("old_tool")
+    shelf.close()
     for number in range(count):
         home = out / str(number)
         shutil.copytree(base, home)
         child = os.fork()
         if child == 0:
-            _admit_for_ever(home)
+            _admit_for_ever(opened(home))
         time.sleep(choose.uniform(0.005, 0.15))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         print(json.dumps({"home": str(home), "point": "random", "killed": True}), flush=True)
 
 
-def _admit_for_ever(home: Path) -> None:
-    shelf = open_shelf(home)
+def _admit_for_ever(shelf: Shelf) -> None:
     for number in range(10_000):
         shelf.registry.admit(
             verdict_of(f"tool_{number % 7}", f"Do {number}.", body=f"rate * {number}"), new_version=True
@@ -148,4 +179,5 @@ if __name__ == "__main__":
     if kind == "steps":
         steps(rest[0], Path(rest[1]), Path(rest[2]))
     else:
-        moments(int(rest[0]), int(rest[1]), Path(rest[2]), Path(rest[3]))
+        opened = open_large if kind == "large-moments" else open_shelf
+        moments(opened, int(rest[0]), int(rest[1]), Path(rest[2]), Path(rest[3]))

@@ -9,6 +9,8 @@ from typing import Any
 from toolwright import schema
 from toolwright.registry import Registry
 from toolwright.search import FtsRetriever
+from toolwright.shelves import trust_of
+from toolwright.store import Seal
 from toolwright.store.home import Home
 from toolwright.store.local import LocalStore
 from toolwright.tool import CHECKS, Candidate, Check, Contract, ToolSpec, Verdict
@@ -34,6 +36,10 @@ class Shelf:
     store: LocalStore
     registry: Registry
 
+    @property
+    def seal(self) -> Seal:
+        return self.registry._seal
+
     def close(self) -> None:
         self.registry.close()
         self.home.close()
@@ -42,4 +48,4 @@ class Shelf:
 def open_shelf(folder: Path, **more: Any) -> Shelf:
     home = Home.open(folder)
     store = LocalStore(folder, FtsRetriever())
-    return Shelf(home, store, Registry(store, home.calls, home.audit, **more))
+    return Shelf(home, store, Registry(store, home.calls, home.audit, trust=trust_of(folder), **more))

@@ -153,11 +153,33 @@ def test_a_revoked_version_cannot_come_back_in_any_way(shelf: Shelf) -> None:
     assert shelf.registry.get("convert_currency", 1).state == "revoked"
 
 
+def test_a_full_shelf_takes_nothing_back_but_another_version_of_what_stands_there(tmp_path: Path) -> None:
+    full = open_shelf(tmp_path / "home", room=1)
+    full.registry.admit(verdict_of("old"))
+    full.registry.retire("old")
+    full.registry.admit(verdict_of("one"))
+    with pytest.raises(
+        RefusedError, match=r"The limit of 1 tools on the shelf was reached \(setting max_tools\)"
+    ) as refused:
+        full.registry.restore("old")
+    assert (refused.value.reason, full.registry.names()) == ("registry-full", ["one"])
+    full.registry.admit(verdict_of("one", body="rate"), new_version=True)
+    assert full.registry.restore("one", 1).number == 1
+    full.registry.yank("one", 1)
+    full.registry.retire("one")
+    assert full.registry.restore("old").number == 1
+    with pytest.raises(RefusedError, match="The limit of 1 tools"):
+        full.registry.restore("one", 1)
+    full.registry.retire("old")
+    assert full.registry.restore("one", 1).state == "active"
+    full.close()
+
+
 def test_a_full_shelf_refuses_a_new_name_and_takes_a_new_version(tmp_path: Path) -> None:
     shelf = open_shelf(tmp_path / "home", room=2)
     shelf.registry.admit(verdict_of("one"))
     shelf.registry.admit(verdict_of("two"))
-    with pytest.raises(RefusedError, match="registry retire") as refused:
+    with pytest.raises(RefusedError, match="toolwright retire NAME") as refused:
         shelf.registry.admit(verdict_of("three"))
     assert refused.value.reason == "registry-full"
     assert shelf.registry.admit(verdict_of("two", body="rate"), new_version=True).won
@@ -208,6 +230,54 @@ def test_a_torn_record_is_reported_and_harms_no_other_tool(shelf: Shelf, tmp_pat
         shelf.registry.get("one")
     assert shelf.registry.rebuild() == 1
     assert shelf.registry.names() == ["two"]
+
+
+def test_an_old_record_that_is_torn_keeps_its_name_from_nothing(shelf: Shelf, tmp_path: Path) -> None:
+    name, folder = "convert_currency", tmp_path / "home/tools/convert_currency"
+    registry, old = shelf.registry, folder / "1.json"
+    registry.admit(verdict_of())
+    for _ in range(4):  # its changes are the latest by far, and nobody can read that any more
+        registry.retire(name)
+        registry.restore(name)
+    registry.admit(verdict_of(body="rate"), new_version=True)
+    whole = old.read_bytes()
+    old.write_bytes(whole[:-40])
+    with pytest.raises(EditedError, match=r"1\.json"):  # the very same tool again: which number it has, nobody can say
+        registry.admit(verdict_of(), new_version=True)
+    assert registry.admit(verdict_of(body="amount")).version.number == 2
+    assert str(registry.admit(verdict_of(body="amount"), new_version=True).version) == "convert_currency@3"
+    assert registry.restore(name, 2).state == "active"
+    registry.revoke(name, 3, why="leaks")
+    assert (registry.get(name).number, old.read_bytes()) == (2, whole[:-40])
+    old.write_bytes(whole)
+    shelf.registry.rebuild()
+    assert states(shelf) == ["1 retired", "2 active", "3 revoked"]
+    assert registry.get(name, 1).number == 1
+
+
+def test_a_torn_record_that_was_in_force_last_gives_its_place_to_none_but_what_is_put_there(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    name, newest = "convert_currency", tmp_path / "home/tools/convert_currency/2.json"
+    registry = shelf.registry
+    registry.admit(verdict_of())
+    registry.admit(verdict_of(body="rate"), new_version=True)
+    for _ in range(4):
+        registry.retire(name)
+        registry.restore(name, 2)
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:-40])
+    with pytest.raises(EditedError, match=r"2\.json"):
+        registry.admit(verdict_of(body="amount"))
+    with pytest.raises(EditedError, match=r"2\.json"):
+        registry.retire(name)
+    assert registry.get(name).number == 1
+    assert str(registry.admit(verdict_of(body="amount"), new_version=True).version) == "convert_currency@3"
+    newest.write_bytes(whole)
+    registry.rebuild()
+    assert registry.get(name).number == 3
+    assert str(registry.admit(verdict_of(body="amount + rate"), new_version=True).version) == "convert_currency@4"
+    assert states(shelf) == ["1 retired", "2 retired", "3 retired", "4 active"]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", "Ünicode", "a" * 500, "x\0y", ".", "A"])
@@ -265,7 +335,7 @@ def test_what_is_listed_of_a_tool_needs_no_tool_file(shelf: Shelf, tmp_path: Pat
     )
     (tmp_path / "home/tools/convert_currency/1.py").write_text("gone")
     info = shelf.registry.list()[0]
-    assert info.powers == ("host api.example.com:443", "secret RATE_KEY")
+    assert info.powers == ("host api.example.com:443", "secret RATE_KEY@api.example.com:443/header/Authorization")
     assert (info.effect, info.origin, info.state, info.parameters) == (
         "reads",
         "agent",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from crash_lab import prepare
+from crash_lab import find_by, open_large, prepare
 from shelf import Shelf, open_shelf, verdict_of
 
 LAB = Path(__file__).with_name("crash_lab.py")
@@ -19,7 +21,7 @@ def lab(tmp_path: Path, *command: str) -> list[dict[str, str]]:
     out.mkdir()
     prepare(base)
     done = subprocess.run(
-        [sys.executable, str(LAB), *command, str(base), str(out)], capture_output=True, text=True, timeout=240
+        [sys.executable, str(LAB), *command, str(base), str(out)], capture_output=True, text=True, timeout=1000
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -76,6 +78,7 @@ def test_a_kill_before_any_step_of_a_first_admission_leaves_no_version_or_the_wh
     assert set_aside >= 2
 
 
+@pytest.mark.long
 def test_a_kill_before_any_step_of_a_further_version_leaves_the_old_or_the_new_one_in_force(tmp_path: Path) -> None:
     seen = set()
     for death in lab(tmp_path, "steps", "admit-next"):
@@ -87,6 +90,7 @@ def test_a_kill_before_any_step_of_a_further_version_leaves_the_old_or_the_new_o
     assert seen == {1, 2}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("deed", "name"), [("retire", "old_tool"), ("go-back", "two_versions")])
 def test_a_kill_before_any_step_of_a_change_leaves_the_state_before_or_after(
     tmp_path: Path, deed: str, name: str
@@ -97,6 +101,27 @@ def test_a_kill_before_any_step_of_a_change_leaves_the_state_before_or_after(
         seen.add(tuple(info.state for info in shelf.registry.history(name)))
         shelf.close()
     assert seen == ({("active",), ("retired",)} if deed == "retire" else {("retired", "active"), ("active", "retired")})
+
+
+def noted(home: Path) -> list[str]:
+    record: dict[str, list[str]] = json.loads((home / "tools/old_tool/1.json").read_text())
+    return record.get("found_by", [])
+
+
+@pytest.mark.long
+def test_a_kill_before_any_step_of_noting_a_request_leaves_it_noted_or_not(tmp_path: Path) -> None:
+    seen = set()
+    for death in lab(tmp_path, "steps", "find-by"):
+        home = Path(death["home"])
+        shelf = whole(home)
+        found = [match.info.name for match in shelf.registry.search("wish")]
+        # The record and the index say the same, and noting it again adds nothing to what is there.
+        assert found == ["old_tool"] * len(noted(home)), death
+        find_by(shelf)
+        assert noted(home) == ["a wish that had use of it"], death
+        seen.add(len(found))
+        shelf.close()
+    assert seen == {0, 1}
 
 
 def random_moments(tmp_path: Path, count: int, seed: int) -> None:
@@ -118,3 +143,31 @@ def test_a_kill_at_ten_random_moments_leaves_a_whole_shelf(tmp_path: Path) -> No
 @pytest.mark.long
 def test_a_kill_at_a_hundred_random_moments_leaves_a_whole_shelf(tmp_path: Path) -> None:
     random_moments(tmp_path, 100, seed=2)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(importlib.util.find_spec("tantivy") is None, reason="tantivy is not installed")
+@pytest.mark.parametrize("command", [("steps", "admit-large"), ("large-moments", "40", "3")], ids=lambda one: one[0])
+def test_a_kill_while_a_large_index_is_written_hides_nothing_and_finds_nothing_else(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    written = set()
+    for death in lab(tmp_path, *command):
+        home = Path(death["home"])
+        # The same home by words alone, in a copy: it would make the index anew.
+        plain = whole(Path(shutil.copytree(home, f"{home}-plain")))
+        asked = ["flock", "old thing", "twice", *plain.registry.names()]
+        expected = [[match.info.name for match in plain.registry.search(query)] for query in asked]
+        plain.close()
+        large = open_large(home)
+        assert [[match.info.name for match in large.registry.search(query)] for query in asked] == expected, death
+        for word in ("harp", "lute"):
+            # The next writers bring the index up, from whatever was left.
+            large.registry.admit(verdict_of(f"tune_{word}", f"Tune a {word}."))
+            assert [match.info.name for match in large.registry.search(word)] == [f"tune_{word}"]
+        assert large.registry.hint() == ""
+        large.close()
+        written.add(len(list((home / "index.tantivy").iterdir())))
+    # One folder at a time: what a kill left of another one is gone.
+    assert written == {1}

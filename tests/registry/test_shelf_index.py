@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from shelf import Shelf, open_shelf, spec_of, verdict_of
 
+from toolwright.errors import EditedError
 from toolwright.search import FtsRetriever
 from toolwright.store.index import Index
 
@@ -175,11 +176,14 @@ def test_what_another_process_does_is_seen_at_once(home: Path) -> None:
     other.close()
 
 
-def test_tools_copied_in_by_hand_are_found_after_a_rebuild(home: Path, tmp_path: Path) -> None:
+def test_tools_copied_in_by_hand_are_listed_after_a_rebuild_and_not_believed(home: Path, tmp_path: Path) -> None:
     other = open_shelf(tmp_path / "other")
     shutil.copytree(home / "tools/tool_2", tmp_path / "other/tools/tool_2")
     assert other.registry.rebuild() == 1
-    assert other.registry.get("tool_2").number == 1
+    assert [info.name for info in other.registry.list()] == ["tool_2"]
+    with pytest.raises(EditedError, match="registry adopt tool_2") as refused:
+        other.registry.get("tool_2")
+    assert refused.value.reason == "unknown-key"
     other.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelf import Shelf, open_shelf, spec_of, verdict_of
 
-from toolwright.search import NEAR, Likeness, Sketch
+from toolwright.search import NEAR, FtsRetriever, Likeness, Sketch
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,16 @@ def test_where_no_tool_fits_nothing_is_found(shelf: Shelf, query: str) -> None:
 def test_one_word_in_a_long_story_is_no_fit(shelf: Shelf) -> None:
     story = " ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz") * 2
     assert found(shelf, story + " size") == []
+
+
+def test_a_word_that_every_tool_holds_still_finds_them() -> None:
+    retriever, db = FtsRetriever(), sqlite3.connect(":memory:")
+    retriever.create(db)
+    for key in range(60):
+        retriever.put(db, key, "local", {"name": f"make_invoice_{key}", "description": "Make an invoice."})
+    assert len(retriever.find(db, "invoices", "local", 8)) == 8
+    assert retriever.find(db, "invoice 41", "local", 1)[0][0] == 41
+    db.close()
 
 
 def test_matches_are_at_most_as_many_as_asked_for_and_best_first(shelf: Shelf) -> None:

@@ -241,7 +241,7 @@ def test_guests_see_nothing_of_each_other(box):
 def test_secrets_become_variables_of_their_guest_only(box, monkeypatch):
     monkeypatch.setenv("OTHER", "hidden")
     source = "import os\ndef tool():\n    return [os.environ.get('KEY'), os.environ.get('OTHER')]\n"
-    grant = Grant(secrets=("KEY",))
+    grant = Grant(plain_secrets=("KEY",))
     ended = box.run(job(source, grant=grant, secrets={"KEY": "opens", "OTHER": "not granted"}))
     assert values(ended) == [["opens", None]]
 
@@ -298,6 +298,25 @@ def test_a_folder_that_was_not_granted_can_stand_there_empty(tmp_path):
     assert [path.name for path in (tmp_path / "real").iterdir()] == ["in.txt"]
 
 
+def test_empty_folders_hold_no_more_together_than_the_work_folder_may():
+    box = LinuxSandbox()
+    if box.profile != "full":
+        pytest.skip("only a box with a root of its own can have folders of its own")
+    source = (
+        "def tool(paths: list[str]) -> int:\n    written = 0\n    for path in paths:\n"
+        "        with open(path + '/x', 'wb', buffering=0) as file:\n            try:\n                while True:\n"
+        "                    written += file.write(bytes(2**16))\n            except OSError:\n                pass\n"
+        "    return written\n"
+    )
+    paths = [f"/srv/none/{number}" for number in range(5)] + ["/tmp/below/it"]
+    limits = Limits(files_bytes=8 * 2**20)
+    ended = box.run(job(source, {"paths": paths}, limits=limits, empty_folders=tuple(paths)))
+    box.close()
+    assert ended.claims, ended
+    [written] = values(ended)
+    assert 8 * 2**20 <= written <= 10 * 2**20
+
+
 @pytest.mark.parametrize("path", ["/", "/proc/self", "/sys", "/no/such/folder"])
 def test_a_path_that_no_box_can_hold_is_refused_in_words(box, path):
     ended = box.run(job("def tool():\n    return 1\n", grant=Grant(reads=(path,))))
@@ -332,3 +351,27 @@ def test_a_package_folder_is_importable_and_read_only(box, tmp_path):
         for one in (folder, folder / "pack"):
             one.chmod(0o755)
     assert values(box.run(job(source, environment=folder))) == [42]
+
+
+_IN_STOCK = ("httpx", "pandas", "pydantic", "requests")
+
+
+@pytest.mark.parametrize(
+    ("beside", "ahead"), [((), list(_IN_STOCK)), (("anyio",), list(_IN_STOCK)), (("anyio", "nobody-knows"), [])]
+)
+def test_known_packages_of_an_environment_are_imported_ahead_of_the_call_where_nothing_unknown_is_beside_them(
+    box, tmp_path, beside, ahead
+):
+    """Stand-ins: what each of them is, is no matter to who imports it."""
+    folder = tmp_path / "packages"
+    for name in (*_IN_STOCK, *beside):
+        package = folder / name.replace("-", "_")
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(f"NAME = {name!r}\n")
+        (folder / f"{package.name}-1.0.dist-info").mkdir()
+    source = (
+        f"import sys\nAHEAD = [name for name in {_IN_STOCK!r} if name in sys.modules]\n"
+        "import httpx, pandas, pydantic, requests\n"
+        "def tool():\n    return AHEAD, [httpx.NAME, pandas.NAME, pydantic.NAME, requests.NAME]\n"
+    )
+    assert values(box.run(job(source, environment=folder))) == [[ahead, list(_IN_STOCK)]]

@@ -74,11 +74,27 @@ def test_an_answer_before_an_endless_loop_is_no_answer(box):
     assert (ended.ending, ended.claims) == (Ending.TIMEOUT, ())
 
 
-def test_an_answer_before_a_crash_is_no_answer(box):
-    ended = run(box, "answer(n, 1)\n    import ctypes\n    ctypes.string_at(0)")
-    assert (ended.ending, ended.claims) == (Ending.SIGNALLED, ())
-    ended = run(box, "answer(n, 1)\n    os._exit(3)")
-    assert (ended.ending, ended.exit_code, ended.claims) == (Ending.EXITED, 3, ())
+@pytest.mark.parametrize("crash", ["import ctypes; ctypes.string_at(0)", "os._exit(3)"])
+def test_an_answer_before_a_crash_is_no_answer(box, crash):
+    ended = run(box, f"answer(n, 1)\n    {crash}")
+    assert ended.ending in (Ending.SIGNALLED, Ending.EXITED)
+    assert [claims.parse(raw, 0) for raw in ended.claims] in ([], [None])
+
+
+def test_an_answer_with_the_token_of_another_question_is_no_answer(box):
+    # A tool can look for what it needs to forge an answer in the frames above its own; what it finds is of one item.
+    body = """
+    import sys
+    frame = sys._getframe()
+    while "token" not in frame.f_locals:
+        frame = frame.f_back
+    token = frame.f_locals["token"]
+    data = json.dumps({"item": n + 1, "ok": True, "value": 5}).encode()
+    os.write(4, len(data).to_bytes(4, "big") + token + data)
+"""
+    ended = run(box, body.strip().replace("\n    ", "\n    "), items=2)
+    assert ended.torn
+    assert all(claims.parse(raw, item) is None for item, raw in enumerate(ended.claims))
 
 
 def test_a_source_that_answers_for_itself_while_loading_is_caught(box):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import toolwright
-from toolwright.powers import Grant
+from toolwright.powers import Grant, Limits
 from toolwright.sandbox import Ending, Job, claims, plan
 from toolwright.sandbox.linux import LinuxSandbox
 
@@ -113,6 +113,20 @@ def test_a_link_inside_a_granted_folder_leads_nowhere(box, place):
     assert (place / "private" / "key").read_text() == SECRET
 
 
+def test_a_grant_has_at_most_64_folders_of_whatever_kind(box, place):
+    paths = tuple(str(place / str(number)) for number in range(64))
+    for path in paths:
+        os.mkdir(path)
+    _, value = call(box, f"return sum(map(os.path.isdir, {paths}))", reads=paths[:32], writes=paths[32:])
+    assert value == 64
+    more = str(place / "data")
+    for reads, writes, empty in ((paths, (more,), ()), ((more,), paths, ()), (paths[:32], paths[32:], ("/srv/none",))):
+        grant = Grant(reads=reads, writes=writes)
+        ended = box.run(Job("def tool():\n    return 1\n", "tool", ({},), grant=grant, empty_folders=empty))
+        assert (ended.ending, ended.claims) == (Ending.DENIED, ())
+        assert "65 folders cannot be granted to one tool; at most 64 can" in ended.detail
+
+
 @pytest.mark.parametrize("path", ["/./proc", "/.", "/proc/.", "/./sys", "/./dev/shm"])
 def test_a_detour_leads_to_nothing_that_is_refused_by_its_plain_name(box, path):
     with contextlib.suppress(ValueError):
@@ -167,3 +181,21 @@ def test_no_grant_opens_the_work_folders_of_other_guests():
         assert (ended.ending, value) == (Ending.DENIED, None)
         assert "work folders of other tools" in ended.detail
     os.rmdir(f"{base}/{plan.PRIVATE}x")
+
+
+def test_what_may_be_written_to_does_not_grow_for_ever(box):
+    base = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))  # not below a folder that only we may enter
+    base.chmod(0o777)
+    source = (
+        "import time\ndef tool(path: str):\n    for number in range(100):\n"
+        "        with open(f'{path}/{number}', 'wb') as file:\n            file.write(bytes(2**20))\n"
+        "        time.sleep(0.02)\n"
+    )
+    limits = Limits(written_bytes=5 * 2**20)
+    try:
+        ended = box.run(Job(source, "tool", ({"path": str(base)},), grant=Grant(writes=(str(base),)), limits=limits))
+        assert ended.ending is Ending.FILES
+        assert "limits.written_bytes" in ended.detail
+        assert len(list(base.iterdir())) < 50
+    finally:
+        shutil.rmtree(base)

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from process_tree import descendants
 from toolwright.powers import Grant, Limits
 from toolwright.sandbox import Ending, Job, bundle
 from toolwright.sandbox.linux import LinuxSandbox
@@ -186,7 +187,7 @@ def test_no_process_is_left_of_a_host_that_was_killed_while_it_gave_out_folders(
         )
         assert host.stdout.readline() == "ready\n"
         time.sleep(0.02 * wait)
-        family = offspring(host.pid)
+        family = descendants(host.pid)
         os.kill(host.pid, signal.SIGKILL)
         host.wait()
         host.stdout.close()
@@ -194,19 +195,6 @@ def test_no_process_is_left_of_a_host_that_was_killed_while_it_gave_out_folders(
         while (left := [pid for pid in family if is_alive(pid)]) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert left == []
-
-
-def offspring(pid):
-    """All processes below *pid*, by the kernel's own lists."""
-    found = []
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = path.read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            found += [child, *offspring(child)]
-    return found
 
 
 def is_alive(pid):

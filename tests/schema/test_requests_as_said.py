@@ -291,15 +291,53 @@ POWERS = [
     ("localhost:8080", ["host localhost:8080"]),
     ("Network access to api.x.com", ["host api.x.com:443"]),
     ("host: api.x.com, package: httpx", ["host api.x.com:443"]),
-    (["host api.x.com", "package pandas", "secret API_KEY"], ["host api.x.com:443", "secret API_KEY"]),
+    (
+        ["host api.x.com", "package pandas", "secret API_KEY"],
+        ["host api.x.com:443", "secret API_KEY@api.x.com:443/header/Authorization"],
+    ),
+    (
+        {"hosts": ["a.com", "b.com"], "secrets": [{"name": "KEY", "host": "b.com", "header": "x-api-key"}]},
+        ["host a.com:443", "host b.com:443", "secret KEY@b.com:443/header/X-Api-Key"],
+    ),
+    (
+        {"hosts": ["a.com"], "secrets": [{"secret": "KEY", "query": "appid"}]},
+        ["host a.com:443", "secret KEY@a.com:443/query/appid"],
+    ),
+    (
+        "host a.com, KEY@a.com/query/key because it asks who I am",
+        ["host a.com:443", "secret KEY@a.com:443/query/key"],
+    ),
+    (
+        {"secrets": ["KEY@http://a.com/header/X-Key"], "hosts": ["http://a.com"]},
+        ["host a.com:80", "secret KEY@a.com:80/header/X-Key"],
+    ),
+    ({"hosts": ["tcp://mail.x.com:25"]}, ["tcp mail.x.com:25 (loud)"]),
+    ({"tcp": ["mail.x.com:25"]}, ["tcp mail.x.com:25 (loud)"]),
+    ({"hosts": [{"host": "db.x.com", "port": 5432, "protocol": "tcp"}]}, ["tcp db.x.com:5432 (loud)"]),
+    ("tcp://mail.api.x.com:25 because the api host sends mail", ["tcp mail.api.x.com:25 (loud)"]),
+    ("Network access to tcp://db.x.com:5432", ["tcp db.x.com:5432 (loud)"]),
+    ({"plain_secrets": ["KEY"], "subprocess": True}, ["plain_secret KEY (loud)", "subprocess (loud)"]),
+    ({"subprocess": "to call git"}, ["subprocess (loud)"]),
+    ({"subprocess": {"why": "git"}}, ["subprocess (loud)"]),
+    ({"subprocess": "no"}, []),
+    ({"subprocess": []}, []),
+    ("subprocess: none", []),
+    ("subprocess because it calls git", ["subprocess (loud)"]),
     ("read /data/in; write /data/out", ["read /data/in", "write /data/out"]),
     (
         {"files": ["report.csv", "/data/in", {"path": "/data/out/", "mode": "w"}]},
         ["read /data/in", "write /data/out"],
     ),
-    ({"reads": ["/a"], "writes": ["/b"], "secrets": ["KEY"]}, ["read /a", "write /b", "secret KEY"]),
-    ({"env": ["WEATHER_KEY"]}, ["secret WEATHER_KEY"]),
-    ("WEATHER_KEY", ["secret WEATHER_KEY"]),
+    ({"reads": ["/a"], "writes": ["/b"], "plain_secret": "KEY"}, ["read /a", "write /b", "plain_secret KEY (loud)"]),
+    (
+        {"env": ["WEATHER_KEY"], "url": "api.x.com"},
+        ["host api.x.com:443", "secret WEATHER_KEY@api.x.com:443/header/Authorization"],
+    ),
+    (
+        "WEATHER_KEY, api.x.com",
+        ["host api.x.com:443", "secret WEATHER_KEY@api.x.com:443/header/Authorization"],
+    ),
+    ("host api.to.com", ["host api.to.com:443"]),
     ([{"kind": "host", "name": "a.com", "why": "rates"}], ["host a.com:443"]),
 ]
 
@@ -316,7 +354,14 @@ def test_packages_come_from_powers_and_from_packages_and_standard_modules_are_no
 
 def test_the_reason_for_each_power_is_kept_by_its_canonical_words():
     said = {"hosts": [{"host": "API.x.com", "why": "the rates"}], "secrets": ["KEY"], "why": {"KEY": "to sign in"}}
-    assert spec(powers=said).power_reasons == {"host api.x.com:443": "the rates", "secret KEY": "to sign in"}
+    bound = "secret KEY@api.x.com:443/header/Authorization"
+    assert spec(powers=said).power_reasons == {"host api.x.com:443": "the rates", bound: "to sign in"}
+    loud = spec(powers="tcp mail.x.com:25 - for mail; plain_secret KEY because it signs; subprocess to call git")
+    assert loud.power_reasons == {
+        "tcp mail.x.com:25 (loud)": "for mail",
+        "plain_secret KEY (loud)": "it signs",
+        "subprocess (loud)": "call git",
+    }
     worded = spec(powers="host a.com because the rates live there; package pandas - for tables")
     assert worded.power_reasons == {"host a.com:443": "the rates live there", "package pandas": "for tables"}
 
@@ -335,6 +380,12 @@ def test_the_reason_for_each_power_is_kept_by_its_canonical_words():
         ({"reads": ["../x"]}, "must be absolute"),
         ({"reads": ["~/x"]}, "must be absolute"),
         ({"secrets": ["a-b"]}, "environment variable"),
+        ({"secrets": ["KEY"]}, "say where it goes"),
+        ({"secrets": ["KEY"], "hosts": ["a.com", "b.com"]}, "'NAME@api.example.com:443/header/Authorization'"),
+        ({"secrets": ["KEY@b.com/header/X"], "hosts": ["a.com"]}, "is not among the hosts"),
+        ({"secrets": ["KEY"], "plain_secrets": ["KEY"], "hosts": ["a.com"]}, "leave one of them out"),
+        ({"hosts": ["tcp://a.com"]}, "needs a name and a port"),
+        ({"hosts": ["tcp://*.a.com:25"]}, "its whole name"),
         ({"effect": "destroys"}, "not one of none, reads, writes"),
         ({"hosts": [f"h{n}.com" for n in range(70)]}, "more than 64"),
         ({"hosts": [5]}, "cannot be read"),

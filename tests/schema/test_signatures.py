@@ -358,3 +358,15 @@ def test_within_is_an_order(one, two, three):
     assert within(one, one) == ""
     if not within(one, two) and not within(two, three):
         assert within(one, three) == ""
+
+
+LAUGHS = "T0 = int\n" + "".join(f"T{level + 1} = tuple[{f'T{level}, ' * 20}]\n" for level in range(8))
+LATTICE = "from typing import TypedDict\nclass A0(TypedDict): x: int\nclass B0(TypedDict): y: int\n" + "".join(
+    f"class {name}{level + 1}(A{level}, B{level}): {name}{level + 1}: int\n" for level in range(40) for name in "AB"
+)
+
+
+@pytest.mark.parametrize(("types", "wanted"), [(LAUGHS, "T8"), (LATTICE, "A40")], ids=["aliases", "bases"])
+def test_types_that_double_at_each_line_are_refused_before_they_fill_memory(types, wanted):
+    with pytest.raises(SpecError, match="stand for more than 5000 others"):
+        signature_of(f"{types}def tool() -> {wanted}:\n    return 1\n", "tool")

@@ -357,3 +357,27 @@ def test_same_is_reflexive_and_symmetric_and_fits_never_raises(left, right, anno
     assert same(left, json.loads(json.dumps(left)), schema)
     assert same(left, right, schema) == same(right, left, schema)
     assert isinstance(fits(left, schema), str)
+
+
+_JSON_ITEMS = st.recursive(
+    st.sampled_from([None, True, False, 0, 1, 1.0, 2**70, float(2**70), "", "a", "1", "bool"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(st.lists(_JSON_ITEMS, max_size=5))
+def test_items_are_unique_by_what_json_says_is_the_same(items):
+    from jsonschema import Draft202012Validator
+
+    schema = {"type": "array", "uniqueItems": True}
+    assert (fits(items, schema) == "") == Draft202012Validator(schema).is_valid(items)
+
+
+def test_a_large_answer_of_mixed_items_does_not_occupy_the_host():
+    # Compared each with each, these would take minutes.
+    mixed = [one for number in range(25_000) for one in (number, str(number))]
+    schema = annotation_schema("set[int | str]")
+    assert fits(mixed, schema) == ""
+    assert "unique" in fits([*mixed, 7], schema)
+    assert "is not a whole number" in fits(["x"] * 100_000, annotation_schema("list[int]"))

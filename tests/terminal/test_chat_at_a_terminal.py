@@ -11,7 +11,7 @@ import time
 import pytest
 from person import Person
 
-from cli.shop import OneCall, alive, at_model, family
+from cli.shop import OneCall, alive, at_model, family, napping
 from outside.endpoint import Endpoint, Request, says
 
 
@@ -65,6 +65,7 @@ def test_a_message_is_answered_and_the_next_one_goes_on_from_it(home):
         assert b"\x1b[6n" not in person.raw, "an answer to that could be taken for keys"
 
 
+@pytest.mark.long
 def test_arrow_keys_bring_back_and_change_what_was_said_also_in_the_next_session(home):
     with Endpoint(echo) as endpoint:
         person = chat(home, endpoint)
@@ -95,6 +96,7 @@ def test_arrow_keys_bring_back_and_change_what_was_said_also_in_the_next_session
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_a_message_may_have_several_lines(home):
     with Endpoint(echo) as endpoint:
         person = chat(home, endpoint)
@@ -218,6 +220,7 @@ def test_ctrl_c_at_the_prompt_clears_the_line_and_says_how_to_leave(home):
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_a_turn_that_waits_for_the_model_and_the_conversation_goes_on(home):
     slow = Slow()
     with Endpoint(slow) as endpoint:
@@ -240,8 +243,8 @@ def test_ctrl_c_stops_a_tool_in_its_box_and_leaves_no_process(home):
         person = chat(home, endpoint)
         person.says("take a nap")
         person.sees("nap runs")
-        person.waits(lambda: bool(family(person.pid)), "the box")
-        below = family(person.pid)
+        person.waits(lambda: bool(napping(person.pid)), "the box")
+        below = napping(person.pid)
         person.presses("ctrl-c")
         person.sees("The turn was stopped.")
         person.waits(lambda: not alive(below), "the end of the box")
@@ -317,6 +320,7 @@ def test_a_window_that_is_closed_ends_the_chat(home, during):
         assert not alive(below)
 
 
+@pytest.mark.long
 def test_a_window_of_sixty_columns_holds_every_line_and_may_change_its_size(home):
     def speaker(request: Request):
         if "add" in request.user[-1]:
@@ -360,6 +364,7 @@ def test_a_window_may_change_its_size_while_a_turn_runs(home):
         leaves_well(person)
 
 
+@pytest.mark.long
 def test_colours_are_left_out_where_nobody_wants_them(home):
     with Endpoint(lambda request: says("# Title\n**bold** `code`\n```python\nprint(1)\n```")) as endpoint:
         person = chat(home, endpoint, NO_COLOR="1")

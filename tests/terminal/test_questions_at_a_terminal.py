@@ -110,6 +110,7 @@ def test_the_question_fits_the_screen_and_all_the_code_can_be_read(home, endpoin
     assert person.leaves() == 3
 
 
+@pytest.mark.long
 def test_the_window_may_change_its_size_under_the_question(home, endpoint):
     person = asked(home, endpoint, columns=100, rows=30)
     person.resizes(60, 24)
@@ -267,6 +268,24 @@ def test_make_check_import_and_call_ask_the_same_way(home, endpoint, page):
     person.types("y\r")
     person.waits(lambda: "5" in person.screen.splitlines(), "the value")
     assert person.leaves() == 0
+
+
+def test_what_a_loud_power_means_is_said_beside_it_and_it_is_never_always(home):
+    source = 'import subprocess\n\n\ndef version() -> str:\n    """Say a version."""\n    return subprocess.getoutput("git --version")\n'
+    (home / "version.py").write_text(source)
+    powers = ["--subprocess", "--plain-secret", "PASSWORD", "--host", "tcp://mail.example.com:587"]
+    person = Person(home, "check", "version.py", *powers, "--home", str(home), columns=100, rows=50)
+    person.sees("Enter is no")
+    shown = " ".join(person.screen.split())
+    assert "tcp mail.example.com:587 (loud)" in shown
+    assert "It speaks any protocol with mail.example.com:587" in shown
+    assert "The value of PASSWORD itself is in its hands" in shown
+    assert "It may start other programs in its box" in shown
+    person.types("a")
+    person.presses("enter")
+    person.sees("Only hosts, and never for a tool that sends, writes or deletes.")
+    person.presses("ctrl-c")
+    assert person.leaves() == 130
 
 
 @pytest.mark.long

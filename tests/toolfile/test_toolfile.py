@@ -122,8 +122,30 @@ def test_the_header_is_the_script_metadata_that_the_standard_describes():
     assert table["description"] == tool.spec.description
     assert json.loads(table["input_schema"]) == tool.spec.input_schema
     assert json.loads(table["output_schema"]) == tool.spec.output_schema
-    assert table["powers"] == {"hosts": ["a.com:443"], "reads": [], "writes": [], "secrets": ["KEY"]}
+    bound = ["KEY@a.com:443/header/Authorization"]
+    assert table["powers"] == {"hosts": ["a.com:443"], "reads": [], "writes": [], "secrets": bound}
     assert "outside\n# the sandbox" in text
+
+
+def test_loud_powers_stand_in_header_and_record_and_others_leave_no_trace():
+    powers = {"hosts": ["tcp://mail.a.com:25"], "plain_secrets": ["KEY"], "subprocess": True}
+    tool = version(powers=powers)
+    text, record = through_disk(tool)
+    read = toolfile.read(text)
+    assert read.header["powers"] == tool.candidate.grant.to_json()
+    assert (read.header["powers"]["subprocess"], read.digest) == (True, tool.digest)
+    assert toolfile.from_record(text, record, number=3).candidate.grant == tool.candidate.grant
+    quiet = version(powers={"hosts": ["a.com"]})
+    assert set(toolfile.read(toolfile.write(quiet)).header["powers"]) == {"hosts", "reads", "secrets", "writes"}
+
+
+def test_a_tool_from_before_secrets_were_bound_is_not_run_and_says_how_to_go_on():
+    text, record = through_disk(version(powers={"hosts": ["a.com"], "plain_secrets": ["KEY"]}))
+    powers = {"hosts": ["a.com:443"], "reads": [], "secrets": ["KEY"], "writes": []}
+    old = json.loads(json.dumps(record))
+    old["powers"] = powers
+    with pytest.raises(EditedError, match=r"registry adopt .*plain_secrets"):
+        toolfile.from_record(text, {**old, "digest": "of then"}, number=3)
 
 
 def test_a_body_that_begins_with_a_block_of_its_own_leaves_the_header_alone():

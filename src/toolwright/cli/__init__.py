@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -23,6 +24,10 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "run": ("toolwright.cli.run:run", "Do a task; make the tools that it lacks."),
         "chat": ("toolwright.cli.chat:chat", "Talk: each message is a task that goes on from the ones before."),
         "runs": ("toolwright.cli.runs:runs", "List the runs, or tell the story of one."),
+        "approvals": ("toolwright.cli.approvals:approvals", "Answer the questions that wait for a person."),
+        "grants": ("toolwright.cli.grants:grants", "List every yes that holds; give one, take one back."),
+        "costs": ("toolwright.cli.costs:costs", "Say what was spent: by day, run, tool, model."),
+        "audit": ("toolwright.cli.audit:audit", "List what was decided here, and verify that no line was changed."),
         "demo": ("toolwright.cli.demo:demo", "Four tasks on a scripted model; everything else is real."),
     },
     "Use tools": {
@@ -45,6 +50,8 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Set it up": {
         "config": ("toolwright.cli.config:config", "Show and change the settings."),
+        "policy": ("toolwright.cli.policy:policy", "Say which rule decides about a tool, and why."),
+        "secrets": ("toolwright.cli.secrets:secrets", "Keep the secrets that tools may use and never see."),
         "doctor": ("toolwright.cli.doctor:doctor", "Say what works on this machine, and the cure for what does not."),
         "completion": ("toolwright.cli.completion:completion", "Print the completion script of a shell."),
         "scripted": ("toolwright.cli.scripted:scripted", "Serve a script of turns as a model, on loopback."),
@@ -105,8 +112,12 @@ def cli() -> None:
     Start with `toolwright demo`: it needs no key. `toolwright COMMAND --help` says what each command takes.
 
     Exit codes: 0 done, 1 failed, 2 wrong use or settings, 3 incomplete, 4 refused, 5 model, 6 no sandbox,
-    7 fault of the machine, 130 Ctrl-C.
+    7 fault of the machine, 8 waits for a person, 130 Ctrl-C.
     """
+
+
+_LAST_WORDS_S = 1.0
+"""Telemetry that is still to be sent keeps a command that was stopped from ending for so long at most."""
 
 
 class _Ends:
@@ -125,6 +136,8 @@ class _Ends:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
+        if (telemetry := sys.modules.get("toolwright.telemetry")) is not None:
+            telemetry.end(_LAST_WORDS_S)
         os._exit(128 + self.number)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
@@ -137,6 +150,9 @@ def main(command: click.Command = cli) -> None:
     """Run *command* and leave with its exit code; no traceback for what a person can mend."""
     if os.environ.get(COMPLETING):
         _complete(command)
+    # Model libraries make some hundred thousand objects that stay: looking through them again and again, and at the end
+    # once more, is a fifth of a command's time.
+    gc.set_threshold(200_000, 30, 30)
     ends = _Ends()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -153,6 +169,7 @@ def main(command: click.Command = cli) -> None:
         code = STOPPED
     if code == STOPPED:
         ends.leave()
+    gc.freeze()
     sys.exit(code)
 
 
@@ -175,6 +192,9 @@ def _code(command: click.Command) -> int:
         _complain("stopped.")
         return STOPPED
     except click.ClickException as error:
+        from toolwright.masking import hushed
+
+        vars(error)["message"] = hushed(error.message)  # it quotes what was typed
         error.show()
         _tell_scripts(error, error.format_message(), error.exit_code)
         return error.exit_code

@@ -15,9 +15,10 @@ from click.shell_completion import CompletionItem
 from toolwright.call import Status
 from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
+from toolwright.cli.mapping import Mapped, arguments_in, exit_code, list_in, outcome_as_json
 from toolwright.cli.naming import NOT_TO_BE_READ, at_home, complete_tool, named, near_misses, own_tool
 from toolwright.cli.options import box_options, open_toolwright, own_options
-from toolwright.errors import EditedError, RetiredError
+from toolwright.errors import EditedError, RetiredError, UserError
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -91,14 +92,18 @@ def _complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) 
     "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/ID/).")
+@click.option(
+    "--map", "many", metavar="FILE", help="Call once for each: a JSON list of objects, or one a line; - reads."
+)
 @own_options
 @box_options
 @click.pass_context
 def call(ctx: click.Context, /, name: str | None, words: tuple[str, ...], helps: bool, **options: Any) -> None:
     """Call the tool NAME (or NAME@N) in the sandbox, with arguments as JSON or as its own flags.
 
-    `toolwright call add '{"a": 1}'`, `toolwright call add --a 1`, or `-` for JSON on standard input. `toolwright call
-    NAME --help` shows the flags of NAME. A flag of the tool that is called like one of our options stands behind `--`.
+    `toolwright call add '{"a": 1}'`, `toolwright call add --a 1`, or `-` for JSON on standard input. A list there, or
+    in the file of `--map`, calls it once for each. `toolwright call NAME --help` shows the flags of NAME. A flag of the
+    tool that is called like one of our options stands behind `--`.
     """
     if helps and name is None:
         click.echo(ctx.get_help())
@@ -110,11 +115,33 @@ def call(ctx: click.Context, /, name: str | None, words: tuple[str, ...], helps:
         if helps:
             _print_help(ctx, tw, wanted, number)
             return
-        given = _given(tw, wanted, number, words)
+        places = {"version": number, "files": options["files"], "out": options["out"]}
+        text = sys.stdin.read() if words[:1] == ("-",) else None
+        several = _several(options["many"], text, words)
+        if several is not None:
+            found = Mapped(wanted, len(several), options["as_json"]).run(tw, several, **places)
+            sys.exit(exit_code(found, EXIT))
+        given = _given(tw, wanted, number, words if text is None else [text, *words[1:]])
         with working(f"{wanted} runs"):
-            outcome = tw.call(wanted, given, version=number, files=options["files"], out=options["out"])
+            outcome = tw.call(wanted, given, **places)
     _report(outcome, options["as_json"])
     sys.exit(EXIT.get(outcome.status, 1))
+
+
+def _several(path: str | None, text: str | None, words: Sequence[str]) -> list[Any] | None:
+    """The list of arguments that `--map` or standard input holds; None for a single call."""
+    if path is not None:
+        if words:
+            raise UserError(f"--map {path} brings all arguments; leave out {words[0]!r}.")
+        return arguments_in(path)
+    found = list_in(text) if text is not None else None
+    if found is not None and len(words) > 1:
+        raise UserError(f"A list on standard input brings all arguments; leave out {words[1]!r}.")
+    return None if found is None else [one if isinstance(one, dict) else _not_one(one) for one in found]
+
+
+def _not_one(item: Any) -> Any:
+    raise UserError(f"The list on standard input holds {json.dumps(item)[:60]}, which is not a JSON object.")
 
 
 def _schema(tw: Toolwright, name: str, number: int | None) -> dict[str, Any]:
@@ -125,8 +152,6 @@ def _schema(tw: Toolwright, name: str, number: int | None) -> dict[str, Any]:
 def _given(tw: Toolwright, name: str, number: int | None, words: Sequence[str]) -> dict[str, Any]:
     from toolwright.cli.flags import arguments_from
 
-    if words and words[0] == "-":
-        words = [sys.stdin.read(), *words[1:]]
     try:
         schema = _schema(tw, name, number)
     except (EditedError, RetiredError):
@@ -158,15 +183,7 @@ def _print_help(ctx: click.Context, tw: Toolwright, name: str, number: int | Non
 
 def _report(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        usage = {"wall_s": outcome.usage.wall_s, "cpu_s": outcome.usage.cpu_s}
-        body = {
-            "status": outcome.status.value,
-            "value": outcome.value,
-            "detail": outcome.detail,
-            "reason": outcome.reason,
-            "files": [file.path for file in outcome.files],
-        }
-        print_json({"type": "outcome", **body, "output": outcome.output, "usage": usage})
+        print_json({"type": "outcome", **outcome_as_json(outcome)})
         return
     if outcome.ok:
         out().print(safe(json.dumps(outcome.value, ensure_ascii=False, indent=2)), markup=False)

@@ -21,8 +21,11 @@ _MOST = 50
 """Runs that are offered, newest first."""
 _CHOICES = {
     "surface": ("native", "fixed"),
-    "sandbox": ("auto", "full", "landlock"),
+    "sandbox.profile": ("auto", "full", "landlock"),
+    "sandbox.box": ("auto", "linux", "container"),
+    "sandbox.weakest": ("full", "container", "landlock"),
     "limits.profile": ("default", "strict"),
+    "approvals.away": ("deny", "pause"),
     "stream": ("true", "false"),
     "local_servers": ("auto", "off"),
 }
@@ -73,6 +76,22 @@ def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str
         rows = db.execute("SELECT id, task FROM runs ORDER BY started_at DESC, id DESC LIMIT ?", (_MOST,)).fetchall()
     newest = [("last", "the newest run")] if rows else []
     return [*((str(run), " ".join(str(task).split())[:60]) for run, task in rows), *newest]
+
+
+@_silent
+def complete_secret(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    """The names of secrets, each with where it is kept."""
+    del incomplete
+    import json
+
+    from toolwright.homes import find_home
+
+    file = find_home(_home_of(ctx))[0] / "secrets.json"
+    try:
+        kept = json.loads(file.read_bytes())["secrets"]
+        return [(str(name), f"in the {one['where']}") for name, one in sorted(kept.items())]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError from error
 
 
 def _home_of(ctx: click.Context) -> Any:

@@ -64,14 +64,14 @@ def _again(play: Stage, profile: str, as_json: bool) -> int:
 
 
 def _wall(home: Path | None, sandbox: str | None) -> str:
+    from toolwright.boxes import box_of
     from toolwright.homes import own_data_folder
-    from toolwright.sandbox.linux import LinuxSandbox
     from toolwright.settings import load
 
-    box = LinuxSandbox(load(home or own_data_folder(), {"sandbox": sandbox}).sandbox)
+    box = box_of(load(home or own_data_folder(), {"sandbox": sandbox}).sandbox)
     try:
-        if box.profile == "none":
-            raise SandboxError(box.why_not(NO_POWERS))
+        if why := box.why_not(NO_POWERS):
+            raise SandboxError(why)
         return box.profile
     finally:
         box.close()
@@ -86,8 +86,8 @@ def _open(play: Stage, profile: str) -> None:
     )
     out().print(f"home    {play.home}", markup=False)
     out().print(f"script  {play.home / 'model.yaml'}", markup=False)
-    out().print(f"sandbox linux, profile {profile}", markup=False)
-    if profile != "full":
+    out().print(f"sandbox {profile if profile == 'container' else f'linux, profile {profile}'}", markup=False)
+    if profile == "landlock":
         out().print("No host can be granted in this profile, so only the task that needs none is run.", style="yellow")
     elif play.policy:
         out().print(f"policy  {play.home / 'policy.toml'}", markup=False)

@@ -18,7 +18,7 @@ from toolwright.errors import UserError
 from toolwright.folders import ImportReport, Left, Taken
 
 _OF_ONE_FILE = ("name", "description", "input_params", "return_type", "examples")
-_POWERS = ("hosts", "packages", "secrets", "reads", "writes")
+_POWERS = ("hosts", "packages", "secrets", "reads", "writes", "plain_secrets", "subprocess")
 _STOPPED = 130
 
 

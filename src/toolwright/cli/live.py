@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from toolwright.cli.checks import event_line
-from toolwright.cli.look import NO_REASON, dollars, duration, err, safe, short, waiting
+from toolwright.cli.look import dollars, duration, err, escaped, safe, short, waiting
 from toolwright.cli.waiting import Waiting
+from toolwright.policy import NO_REASON
 from toolwright.trace import Event, Sink
 
 Line = tuple[str, str]
@@ -24,6 +25,8 @@ Data = Mapping[str, Any]
 _LONGEST = 100
 """Columns for the part of a line that varies, where no terminal says how wide it is."""
 _LEAST = 12
+_FEW = 5
+"""Calls of one list that are printed; of the others, those that went wrong."""
 
 
 class _Page:
@@ -79,16 +82,30 @@ def _reused(data: Data, page: _Page) -> Iterator[Line]:
 
 
 def _called(data: Data, page: _Page) -> Iterator[Line]:
+    if (item := data.get("item", 0)) > _FEW:
+        if item == _FEW + 1:
+            yield f"call   {data['name']} … {data['of'] - _FEW} more of a list", ""
+        return
     arguments = json.dumps(data.get("arguments", {}), ensure_ascii=False)
     yield page.one(f"call   {data['name']} ", arguments), ""
 
 
 def _outcome(data: Data, page: _Page) -> Iterator[Line]:
+    if data.get("item", 0) > _FEW and data["status"] == "ok":
+        return
     took = f"  ({duration(data.get('wall_s', 0.0))})"
     if data["status"] == "ok":
         yield page.one("  =    ", json.dumps(data.get("value"), ensure_ascii=False), took), ""
     else:
         yield page.one("  =    ", f"{data['status']}: {data.get('detail', '')}", took), "yellow"
+
+
+def _evidence(data: Data, page: _Page) -> Iterator[Line]:
+    """What a call printed and asked of hosts."""
+    for head, lines in (("  out    ", str(data.get("output", "")).splitlines()), ("  net    ", data.get("egress", []))):
+        for line in lines:
+            yield page.one(head, line), "dim"
+            head = " " * len(head)
 
 
 def _answered(data: Data, page: _Page) -> Iterator[Line]:
@@ -103,8 +120,21 @@ def _asked(data: Data, page: _Page) -> Iterator[Line]:
     return page.full(f"  {data['name']} asks for {powers}" if powers else f"  {data['name']} needs a yes", "yellow", 4)
 
 
+def _tainted(data: Data, page: _Page) -> Iterator[Line]:
+    if met := data.get("met"):
+        yield from page.full("taint  from now on this run sends to a host only after a yes: it has taken in", "magenta")
+        for mark in met:
+            yield from page.full(f"         {mark}", "magenta", 11)
+    elif data.get("both"):
+        yield from page.full(f"taint  and {data.get('kind')} {data.get('what')} ({data.get('name')})", "magenta")
+
+
 def _warning(data: Data, page: _Page) -> Iterator[Line]:
     return page.full(f"note   {short(data.get('text', ''), 300)}", "yellow")
+
+
+def _budget_stop(data: Data, page: _Page) -> Iterator[Line]:
+    return page.full(f"stop   {data.get('text', '')}", "yellow")
 
 
 def _waiting(data: Data, page: _Page) -> Iterator[Line]:
@@ -123,6 +153,8 @@ _LINES: Mapping[str, Callable[[Data, _Page], Iterator[Line]]] = {
     "outcome": _outcome,
     "approval-asked": _asked,
     "approval-answered": _answered,
+    "budget-stop": _budget_stop,
+    "tainted": _tainted,
     "warning": _warning,
     "waiting": _waiting,
 }
@@ -157,13 +189,20 @@ class Live:
     """Prints a line a step on *console*. The final answer is not its business: that goes to standard output.
 
     With *line*, what takes longer than a second is said there until the next event comes. *only* names the kinds to
-    print; *brief* leaves out the model's name, where it is said already.
+    print; *brief* leaves out the model's name, where it is said already; with *evidence*, what calls printed and asked
+    of hosts is printed too.
     """
 
     def __init__(
-        self, console: Console, line: Waiting | None = None, *, brief: bool = False, only: Sequence[str] = ()
+        self,
+        console: Console,
+        line: Waiting | None = None,
+        *,
+        brief: bool = False,
+        only: Sequence[str] = (),
+        evidence: bool = False,
     ) -> None:
-        self._console, self._line = console, line
+        self._console, self._line, self._evidence = console, line, evidence
         self._shown = set(only or _LINES) - ({"run-started"} if brief else set())
 
     def emit(self, event: Event) -> None:
@@ -176,7 +215,10 @@ class Live:
     def _print(self, event: Event) -> None:
         page = _Page(self._console.width if self._console.is_terminal else None)
         with suppress(OSError):  # the terminal may be gone; what happens has to go on all the same
-            for text, style in _LINES[event.kind](event.data, page):
+            lines = [*_LINES[event.kind](event.data, page)]
+            if self._evidence and event.kind == "outcome":
+                lines += _evidence(event.data, page)
+            for text, style in lines:
                 self._console.print(Text(safe(text), style=style), soft_wrap=True)
 
 
@@ -197,26 +239,32 @@ def progress(as_json: bool, *, brief: bool = False) -> Sink | None:
 
 
 def asides(as_json: bool) -> Sink | None:
-    """Who listens while a command does one thing: a person hears what it has to wait for, and nothing else."""
-    return Live(err(), waiting(), only=_ASIDES) if sys.stderr.isatty() and not as_json else None
+    """Who listens while a command does one thing: a person hears what it has to wait for, a log the warnings."""
+    if as_json:
+        return None
+    return Live(err(), waiting(), only=_ASIDES) if sys.stderr.isatty() else Live(err(), only=("warning",))
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Within, *what* is said to a person at the terminal, once it takes longer than a second."""
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """Within, *what* is said to a person at the terminal, once it takes longer than a second; call it to say more."""
     if (line := waiting()) is None:
-        yield
+        yield lambda words: None
         return
-    line.on(short(what))
+
+    def say(words: str) -> None:
+        line.on(short(words))
+
+    say(what)
     try:
-        yield
+        yield say
     finally:
         line.off()
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON line on standard output, flushed so that a reader sees it at once."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = escaped(json.dumps(value, ensure_ascii=False, default=str))  # a person may read it at a terminal, too
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:  # half a character, or a terminal that speaks something else than UTF-8

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from toolwright.masking import without_known
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,13 +21,21 @@ _CONTROL = re.compile(
     "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 
-NO_REASON = "The person said no."
-"""What a model reads of a no without a reason."""
-
 
 def safe(text: str) -> str:
-    """*text* with control and direction characters spelled out, so that no tool or model can drive the terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    """*text* with control and direction characters spelled out, so that no tool or model can drive the terminal.
+
+    Nor does it show a value that is known to be secret.
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", without_known(text))
+
+
+def escaped(text: str) -> str:
+    """*text*, which is JSON, with what `safe` spells out in JSON's own escapes: it stands for the same value.
+
+    What is known to be secret is left out here, too.
+    """
+    return _CONTROL.sub(lambda found: json.dumps(found.group())[1:-1], without_known(text))
 
 
 def short(text: str, width: int = 100) -> str:

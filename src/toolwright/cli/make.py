@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolwright.ceilings import reached
 from toolwright.cli import checks, wanted
 from toolwright.cli.live import print_json, progress, working
 from toolwright.cli.look import dollars, err, on_terminal, out, safe
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from toolwright.registry import ToolInfo
     from toolwright.tool import ToolSpec
 
-POWERS = ("hosts", "packages", "secrets", "reads", "writes")
+POWERS = ("hosts", "packages", "secrets", "reads", "writes", "plain_secrets", "subprocess")
 WAYS = """\
 Say which tool to make, in one of these ways:
   toolwright make "convert celsius to fahrenheit"
@@ -43,7 +44,9 @@ Say which tool to make, in one of these ways:
 @click.option("--example", "-e", "examples", multiple=True, help="`f(1) == 2`; repeat.")
 @click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat.")
 @click.option("--package", "packages", multiple=True, help="A package that it may use; repeat.")
-@click.option("--secret", "secrets", multiple=True, help="A secret (environment variable) that it may have; repeat.")
+@click.option("--secret", "secrets", multiple=True, metavar="BINDING", help="NAME@HOST/header/NAME or /query/NAME.")
+@click.option("--plain-secret", "plain_secrets", multiple=True, metavar="NAME", help="Its value, itself; repeat.")
+@click.option("--subprocess", is_flag=True, help="It may start other programs.")
 @click.option(
     "--read",
     "reads",
@@ -73,7 +76,7 @@ def make(words: tuple[str, ...], **options: Any) -> None:
     bill = Bill(progress(as_json))
     with open_toolwright(options, bill) as tw:
         if tw.settings.max_new_tools < 1:
-            raise RefusedError("No new tool: the limit is 0 (setting max_new_tools, --max-new-tools N).", "limit")
+            raise RefusedError(f"No new tool. {reached('new-tools', 0)}", "limit")
         spec = _spec(tw, text, options, asks=on_terminal() and not (options["yes"] or as_json))
         if spec is None:
             err().print("Nothing was made.", markup=False)
@@ -129,7 +132,7 @@ def _said(options: dict[str, Any]) -> dict[str, Any]:
     said = {key: options[key] for key in ("description", "input_params", "return_type") if options[key] is not None}
     if options["examples"]:
         said["example"] = "\n".join(options["examples"])
-    if powers := {kind: list(options[kind]) for kind in POWERS if options[kind]}:
+    if powers := {kind: options[kind] for kind in POWERS if options[kind]}:
         said["powers"] = powers
     return said
 
@@ -221,6 +224,8 @@ def report(forged: Forged, as_json: bool, cost: Cost | None = None) -> int:
             err().print(f"note   {safe(note)}", style="dim", markup=False)
         word = "made" if forged.won else "there already:"
         out().print(f"{word} {version}", style="bold green", markup=False)
+        if version.state == "validated":
+            err().print(safe(forged.reason), style="yellow", markup=False)
     else:
         if verdict is not None:
             checks.table(verdict)

@@ -85,6 +85,16 @@ def complete_retired(ctx: click.Context, param: click.Parameter, incomplete: str
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def complete_waiting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names that `registry promote` could put in force."""
+    del param
+    try:
+        names = sorted({info.name for info in _infos(ctx.params, every=True) if info.state == "validated"})
+    except NOT_TO_BE_READ:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def _infos(options: dict[str, Any], *, every: bool = False) -> list[ToolInfo]:
     home = at_home(options)
     if home is None:

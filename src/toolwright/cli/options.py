@@ -22,7 +22,9 @@ _POLICY = click.option(
     "--policy", type=click.Path(path_type=str), metavar="FILE", help="Rules that allow, ask or deny."
 )
 _LIMITS = click.option("--limits", type=click.Choice(["default", "strict"]), help="What one call may use.")
-_SANDBOX = click.option("--sandbox", type=click.Choice(["auto", "full", "landlock"]), help="The profile of the box.")
+_SANDBOX = click.option(
+    "--sandbox", type=click.Choice(["auto", "full", "landlock", "container"]), help="The box, or its profile."
+)
 _YES = click.option("--yes", is_flag=True, help="Say yes to every power that is asked for.")
 _MODEL = (
     click.option("--model", metavar="PROVIDER:NAME", help="The model; without it, the first one that can be had."),
@@ -31,6 +33,7 @@ _MODEL = (
     click.option("--examiner-model", metavar="PROVIDER:NAME", help="Another model for setting held-back examples."),
     click.option("--surface", type=click.Choice(["native", "fixed"]), help="For runs: do new tools join the array?"),
     click.option("--max-new-tools", type=click.IntRange(0), metavar="N", help="New tools in one run (5)."),
+    click.option("--max-cost", type=click.FloatRange(0), metavar="DOLLARS", help="What one run may cost (no cap)."),
 )
 _FUNCTION = (
     click.option("--name", "--function", "name", help="The function in it (default: the file's name)."),
@@ -40,7 +43,11 @@ _FUNCTION = (
     click.option("--example", "-e", "examples", multiple=True, help="`f(1) == 2`; repeat."),
     click.option("--host", "hosts", multiple=True, help="A host that it may reach; repeat."),
     click.option("--package", "packages", multiple=True, help="A package that it needs; repeat."),
-    click.option("--secret", "secrets", multiple=True, help="A secret (environment variable) that it needs; repeat."),
+    click.option(
+        "--secret", "secrets", multiple=True, metavar="BINDING", help="NAME@HOST/header/NAME or NAME@HOST/query/NAME."
+    ),
+    click.option("--plain-secret", "plain_secrets", multiple=True, metavar="NAME", help="Its value, itself; repeat."),
+    click.option("--subprocess", is_flag=True, help="It may start other programs."),
     click.option(
         "--read",
         "reads",
@@ -71,10 +78,12 @@ _SETTINGS = {
     "examiner_model": "examiner.model",
     "surface": "surface",
     "max_new_tools": "max_new_tools",
+    "max_cost": "budget.run_dollars",
     "policy": "policy",
     "limits": "limits.profile",
     "sandbox": "sandbox",
     "max_steps": "max_steps",
+    "away": "approvals.away",
 }
 """Option name → name of the setting."""
 
@@ -108,6 +117,13 @@ def function_options(command: Command) -> Command:
     return box_options(command)
 
 
+def power_options(command: Command) -> Command:
+    """`home_options`, whose policy and limits hold, and the powers that something may ask for."""
+    for option in reversed(_FUNCTION[5:]):
+        command = option(command)
+    return home_options(_POLICY(_LIMITS(command)))
+
+
 def edit_options(command: Command) -> Command:
     """What can be said of the new text of a tool that is there: `function_options` without its name."""
     for option in reversed(_FUNCTION[1:]):
@@ -118,7 +134,9 @@ def edit_options(command: Command) -> Command:
 def about(options: dict[str, Any]) -> dict[str, Any]:
     """What `function_options` said, as keywords of `validate` and `import_file`."""
     words = ("description", "input_params", "return_type", "hosts", "packages", "secrets", "reads", "writes")
-    return {"example": "\n".join(options["examples"])} | {word: options[word] for word in words}
+    return {"example": "\n".join(options["examples"])} | {
+        word: options[word] for word in (*words, "plain_secrets", "subprocess")
+    }
 
 
 def model_options(command: Command) -> Command:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from toolwright.cli import figures
-from toolwright.cli.live import print_json
+from toolwright.cli.live import print_json, working
 from toolwright.cli.look import err, on_terminal, out, safe
 from toolwright.cli.naming import complete_retired, complete_tool, named, near_misses, own_tool
 from toolwright.cli.options import home_options, open_toolwright
 from toolwright.cli.pages import paged, pager_option
 from toolwright.cli.shelf import as_info, label
-from toolwright.errors import NotFoundError, UserError
+from toolwright.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,23 +40,42 @@ if TYPE_CHECKING:
     "--failing-calls", type=click.IntRange(1), default=3, show_default=True, help="At least so many of them failed."
 )
 @click.option("--yes", is_flag=True, help="Retire all that is proposed, without asking.")
+@click.option("--packages", is_flag=True, help="Remove sets of packages that nothing needs or used, and no tool.")
 @pager_option
 @home_options
-def prune(yes: bool, **options: Any) -> None:
-    """Propose tools to retire: the failing, the superseded, the unused. Only what agents made; nothing is deleted."""
+@click.pass_context
+def prune(ctx: click.Context, /, yes: bool, packages: bool, **options: Any) -> None:
+    """Propose tools to retire: the failing, the superseded, the unused. Only what agents made; nothing is deleted.
+
+    What the policy lists under `[prune]` goes without asking.
+
+    With `--packages`, sets of packages go that no tool on the shelf needs, no process uses, and nobody used for as many
+    days as the setting packages_days says, or `--unused-days`.
+    """
+    if packages:
+        said = ctx.get_parameter_source("unused_days") is ParameterSource.COMMANDLINE
+        _prune_packages(options, options["unused_days"] if said else None)
+        return
     rules = {name: options[name] for name in ("unused_days", "failing_rate", "failing_calls")}
     with open_toolwright(options, ask=False) as tw:
         found = tw.prune(**rules)
+        at_once = [str(one.info) for one in tw.prune_by_policy(found)]
         if options["as_json"]:
-            gone = _retired(tw, found if yes else [])
+            gone = [*at_once, *_retired(tw, [one for one in found if yes and str(one.info) not in at_once])]
             proposals = [{"reason": one.reason, "evidence": one.evidence, "tool": as_info(one.info)} for one in found]
             print_json({"type": "pruned", "proposals": proposals, "retired": gone})
             return
+        if tw.settings.store != "files":
+            err().print(f"note: {_SHARED}", markup=False)
         if not found:
             out().print("Nothing to prune: every tool that an agent made is of use.", markup=False)
             return
         asks = not yes and on_terminal() and out().is_terminal
         paged(*_proposed(found), pager=options["pager"] and not asks)
+        _say_retired_by_policy(at_once)
+        found = [one for one in found if str(one.info) not in at_once]
+        if not found:
+            return
         chosen = found if yes else _chosen(found) if asks else []
         gone = _retired(tw, chosen)
     if not (yes or asks):
@@ -65,12 +84,30 @@ def prune(yes: bool, **options: Any) -> None:
         _say_retired(gone)
 
 
+_SHARED = "no home knows what others call, so no tool of a shared shelf is called unused."
+
+
+def _prune_packages(options: dict[str, Any], days: float | None) -> None:
+    with open_toolwright(options, ask=False) as tw, working("unused packages are removed"):
+        gone = tw.prune_packages(unused_days=days)
+    if options["as_json"]:
+        removed = [{"packages": list(one.packages), "size": one.size, "last_used": one.last_used} for one in gone]
+        print_json({"type": "packages-pruned", "removed": removed})
+        return
+    for one in gone:
+        out().print(safe(f"removed {', '.join(one.packages)} ({one.size / 1e6:.0f} MB)"), markup=False, soft_wrap=True)
+    if not gone:
+        out().print("Nothing to remove: every set of packages is needed, in use, or was used lately.", markup=False)
+
+
 def _retired(tw: Toolwright, chosen: Sequence[Proposal]) -> list[str]:
-    gone = []
-    for one in chosen:
-        with suppress(NotFoundError):  # somebody else was faster while the question stood there
-            gone.append(str(tw.retire(one.info.name, why=f"{one.reason}: {one.evidence}")))
-    return gone
+    return [str(one.info) for one in tw.retire_proposed(chosen)]
+
+
+def _say_retired_by_policy(gone: Sequence[str]) -> None:
+    for one in gone:
+        name = one.partition("@")[0]
+        out().print(f"retired {one} by policy; `toolwright restore {name}` brings it back", markup=False)
 
 
 def _say_retired(gone: Sequence[str]) -> None:

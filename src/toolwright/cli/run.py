@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolwright.cli.completing import complete_run
 from toolwright.cli.live import print_json, progress
 from toolwright.cli.look import dollars, duration, err, out, safe
 from toolwright.cli.options import model_options, open_toolwright, own_options
@@ -17,7 +18,7 @@ from toolwright.trace import is_run_id
 if TYPE_CHECKING:
     from toolwright.runs import RunResult
 
-EXIT_CODES = {"complete": 0, "incomplete": 3, "failed": 5, "cancelled": 130}
+EXIT_CODES = {"complete": 0, "incomplete": 3, "needs-approval": 8, "failed": 5, "cancelled": 130}
 
 
 class _GoingOn(click.Command):
@@ -40,8 +41,21 @@ class _GoingOn(click.Command):
 @click.option(
     "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A file for the work folder; repeat."
 )
+@click.option(
+    "--untrusted-file",
+    "untrusted",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The same, for a file whose text nobody vouches for; repeat.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where files go (./toolwright-files/RUN/).")
-@click.option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with a run that was cut short, or waited for a person; last: the newest.",
+    shell_complete=complete_run,
+)
 @click.option(
     "--continue",
     "continues",
@@ -52,6 +66,12 @@ class _GoingOn(click.Command):
     "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write the model's answers as a script."
 )
 @click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model steps in one run (15).")
+@click.option(
+    "--pause",
+    "away",
+    flag_value="pause",
+    help="Where nobody can be asked: keep the question, end with exit code 8, go on with --resume.",
+)
 @own_options
 @model_options
 def run(task: tuple[str, ...], **options: Any) -> None:
@@ -69,8 +89,11 @@ def run(task: tuple[str, ...], **options: Any) -> None:
         _check_resume(words, options)
     as_json = options["as_json"]
     with open_toolwright(options, progress(as_json)) as tw:
+        if options["resume"]:
+            options["resume"] = tw.run_record(options["resume"]).id
         before = tw.newest_conversation() if options["continues"] == "" else options["continues"]
-        result = tw.run(words, files=options["files"], out=options["out"], resume=options["resume"], history=before)
+        given = {key: options[key] for key in ("files", "untrusted", "out", "resume")}
+        result = tw.run(words, **given, history=before)
     if as_json:
         print_json(as_result(result))
     else:
@@ -81,6 +104,7 @@ def run(task: tuple[str, ...], **options: Any) -> None:
 def _check_resume(words: str, options: dict[str, Any]) -> None:
     given = {"TASK": words, "--file": options["files"], "--out": options["out"], "--max-steps": options["max_steps"]}
     given |= {"--continue": None if options["continues"] is None else options["continues"] or "the newest"}
+    given |= {"--untrusted-file": options["untrusted"]}
     given |= {"--surface": options["surface"], "--max-new-tools": options["max_new_tools"]}
     for name, value in given.items():
         if value not in (None, "", ()):
@@ -99,7 +123,7 @@ def show_result(result: RunResult) -> None:
     for path in result.files:
         out().print(f"file {path}", markup=False)
     if result.status != "complete":
-        goes_on = result.status in ("failed", "cancelled")
+        goes_on = result.status in ("failed", "cancelled") or result.stopped
         again = f" `toolwright run --resume {result.run_id}` goes on." if goes_on else ""
         err().print(f"{result.status}: {safe(result.reason)}{again}", style="yellow", markup=False)
     if sys.stderr.isatty():

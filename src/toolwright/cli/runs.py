@@ -11,6 +11,7 @@ import click
 
 from toolwright.cli import figures
 from toolwright.cli.completing import complete_run
+from toolwright.cli.forgetting import delete, prune
 from toolwright.cli.grouping import Group
 from toolwright.cli.live import Live, print_json
 from toolwright.cli.look import dollars, duration, err, out, safe, short
@@ -75,11 +76,16 @@ def show(run_id: str, **options: Any) -> None:
     with open_toolwright(options, ask=False) as tw:
         run = tw.run_record(run_id)
         events = tw.events(run.id)
+        calls = tw.recorded_calls(run.id) if options["as_json"] else []
         before = [] if options["as_json"] else _before(tw, run)
     if options["as_json"]:
-        print_json({"type": "run", "run": _as_json(run), "events": [asdict(event) for event in events]})
+        print_json({"type": "run", "run": _as_json(run), "events": list(map(asdict, events)), "calls": calls})
     else:
         paged(*_story(run, events, before), pager=options["pager"])
+
+
+for one in (delete, prune):
+    runs.add_command(one)
 
 
 def _as_json(run: Run) -> dict[str, Any]:
@@ -174,7 +180,7 @@ def _story(run: Run, events: Sequence[Event], before: Sequence[Run]) -> Iterator
     for number, earlier in enumerate(before, 1):
         yield _text(f"{'goes on from' if number == 1 else '':<12} {earlier.id}  {short(earlier.task, 60)}", "dim")
     told = _Told()
-    live = Live(told)  # type: ignore[arg-type]  # of a console it uses these three
+    live = Live(told, evidence=True)  # type: ignore[arg-type]  # of a console it uses these three
     for event in events:
         live.emit(event)
     yield from told.lines
@@ -185,7 +191,7 @@ def _story(run: Run, events: Sequence[Event], before: Sequence[Run]) -> Iterator
     for file in run.files:
         yield _text(f"file {file.path}  {file.size:,} bytes")
     yield _text("; ".join(_spent(run)), "dim")
-    if run.status in ("failed", "cancelled"):
+    if run.status in ("failed", "cancelled", "needs-approval") or run.settings.get("stopped"):
         yield _text(f"`toolwright run --resume {run.id}` goes on with it.", "dim")
     elif run.status != "running":
         yield _text(f'`toolwright run --continue {run.id} "…"` goes on from it.', "dim")

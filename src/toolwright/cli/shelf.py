@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolwright.cli import figures
-from toolwright.cli.live import print_json
+from toolwright.cli.live import Live, print_json
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
@@ -83,8 +83,11 @@ def _why_none(options: dict[str, Any], found: int, kept: int) -> str:
 @home_options
 def search(words: tuple[str, ...], limit: int, **options: Any) -> None:
     """Find the tools that fit WORDS, the best first."""
-    with open_toolwright(options, ask=False) as tw:
+    with open_toolwright(options, Live(err(), only=("warning",)), ask=False) as tw:
         found = tw.registry.search(" ".join(words), limit=limit)
+        hint = tw.registry.hint()
+    if hint:
+        err().print(f"note: {hint}", markup=False)
     if options["as_json"]:
         matches = [{**as_info(match.info), "score": match.score} for match in found]
         print_json({"type": "tools", "tools": matches, "total": len(matches)})
@@ -114,6 +117,7 @@ def as_info(info: ToolInfo) -> dict[str, Any]:
         "digest": info.digest,
         "model": info.model,
         "run_id": info.run_id,
+        "shelf": info.shelf,
     }
 
 
@@ -158,7 +162,8 @@ def label(info: ToolInfo) -> str:
 def one_line(info: ToolInfo) -> str:
     """What it does, and where it stands if it cannot be called, on one line."""
     state = "" if info.state == "active" else f" ({info.state})"
-    return f"{short(info.description, 500)}{state}"
+    shelf = f" (shelf {safe(info.shelf)})" if info.shelf else ""
+    return f"{short(info.description, 500)}{state}{shelf}"
 
 
 def _table(infos: Sequence[ToolInfo]) -> list[RenderableType]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolwright.call import COUNTS_AGAINST_TOOL
-from toolwright.cli import checks, figures
+from toolwright.cli import checks, figures, provenance
 from toolwright.cli.live import print_json
 from toolwright.cli.look import dollars, duration, out, safe
 from toolwright.cli.naming import name_argument, named, near_misses, own_tool
 from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
-from toolwright.errors import UserError
+from toolwright.errors import EditedError, NotFoundError, UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,22 +34,43 @@ _COUNTING = ["ok", *sorted(status.value for status in COUNTS_AGAINST_TOOL)]
 @click.command()
 @name_argument
 @click.option("--code", is_flag=True, help="Print the source alone.")
+@click.option("--script", is_flag=True, help="Print its one PEP 723 file: header, source, footer.")
+@click.option(
+    "--provenance", "signed", is_flag=True, help="Print who made, validated and promoted it, and whose word that is."
+)
 @pager_option
 @own_options
 @home_options
-def show(name: str, code: bool, **options: Any) -> None:
-    """Show the tool NAME (or NAME@N): code, schemas, verdict, history, calls."""
+def show(name: str, code: bool, script: bool, signed: bool, **options: Any) -> None:
+    """Show the tool NAME (or NAME@N): code, schemas, verdict, history, calls; or its provenance."""
     with open_toolwright(options, ask=False) as tw:
-        record = _found(tw, name)
-    if options["as_json"]:
+        if signed:
+            wanted, number = named(name)
+            with near_misses(tw, wanted):
+                told = provenance.record(tw, wanted, number)
+        else:
+            record = _found(tw, name)
+            file = _script(tw, record) if script and record["origin"] != "host" else ""
+    if signed and options["as_json"]:
+        print_json(told)
+    elif signed:
+        paged(*provenance.shown(told), pager=options["pager"])
+    elif options["as_json"]:
         print_json(record)
-    elif code and record["origin"] == "host":
+    elif (code or script) and record["origin"] == "host":
         raise UserError(f"{name} is your own tool ({record['from']}): its code stands there, and not on the shelf.")
+    elif script:
+        click.echo(file, nl=False)
     elif code:
         # As it is for a pipe, so that `show --code > tool.py` is the tool; harmless on a terminal.
         paged(_code(record), pager=options["pager"]) if out().is_terminal else click.echo(record["source"], nl=False)
     else:
         paged(*_shown(record), pager=options["pager"])
+
+
+def _script(tw: Toolwright, record: dict[str, Any]) -> str:
+    """The text of the file, wherever the shelf keeps it; it was checked when the record was made."""
+    return tw.registry.edited(record["name"], record["version"])[0]
 
 
 def described(tw: Toolwright, name: str) -> list[RenderableType]:
@@ -60,7 +82,19 @@ def _found(tw: Toolwright, name: str) -> dict[str, Any]:
     wanted, number = named(name)
     with near_misses(tw, wanted):
         own = own_tool(tw, wanted) if number in (None, 0) else None
-        return _own_record(tw, own) if own else _record(tw, tw.registry.get(wanted, number))
+        return _own_record(tw, own) if own else _record(tw, _seen(tw, wanted, number))
+
+
+def _seen(tw: Toolwright, name: str, number: int | None) -> ToolVersion:
+    """The version as `get` gives it, or one that waits to be promoted, for reading."""
+    try:
+        return tw.registry.get(name, number)
+    except EditedError as error:
+        if error.reason != "not-promoted":
+            raise
+        with suppress(NotFoundError):
+            return tw.registry.waiting(name, number)[0]
+        raise
 
 
 def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
@@ -68,6 +102,7 @@ def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
     candidate, spec = version.candidate, version.spec
     stats = tw.registry.stats(version.name, version.number)
     history = [info for info in tw.registry.history(version.name) if info.origin != "host"]
+    shelf = next((info.shelf for info in history if info.number == version.number), "")
     return {
         "type": "tool",
         "name": version.name,
@@ -95,7 +130,8 @@ def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
         "history": [f"{info.name}@{info.number} {info.state}" for info in history],
         "versions": [_version(tw, info) for info in history],
         "dollars": next((info.dollars for info in history if info.number == version.number), None),
-        "file": str(_file(tw, version)),
+        "file": str(_file(Path(shelf) if shelf else tw.settings.home, version)),
+        "shelf": shelf,
         "from": "",
     }
 
@@ -116,10 +152,10 @@ def _version(tw: Toolwright, info: ToolInfo) -> dict[str, Any]:
     }
 
 
-def _file(tw: Toolwright, version: ToolVersion) -> Path:
+def _file(home: Path, version: ToolVersion) -> Path:
     from toolwright.store.files import tool_folder
 
-    return tool_folder(tw.settings.home, version.namespace, version.name) / f"{version.number}.py"
+    return tool_folder(home, version.namespace, version.name) / f"{version.number}.py"
 
 
 def _own_record(tw: Toolwright, info: ToolInfo) -> dict[str, Any]:
@@ -152,6 +188,7 @@ def _own_record(tw: Toolwright, info: ToolInfo) -> dict[str, Any]:
         "versions": [],
         "dollars": None,
         "file": "",
+        "shelf": "",
         "from": getattr(tw.registry.find(info.name), "source", ""),
     }
 
@@ -176,7 +213,9 @@ def _shown(record: dict[str, Any]) -> Iterator[RenderableType]:
 
 
 def _head(record: dict[str, Any]) -> Iterator[RenderableType]:
-    powers = [f"{kind[:-1]} {one}" for kind, some in record["powers"].items() for one in some]
+    from toolwright.powers import Grant
+
+    powers = Grant.from_json(record["powers"]).words() if record["powers"] else []
     powers += [f"package {line.split(' --hash')[0]}" for line in record["packages"]]
     yield _line("state", f"{record['state']}, by {record['origin']}")
     yield _line("powers", ", ".join(powers) or ("those of this process" if record["origin"] == "host" else "none"))
@@ -185,6 +224,8 @@ def _head(record: dict[str, Any]) -> Iterator[RenderableType]:
         yield _line("digest", record["digest"])
     if record["file"]:
         yield _line("file", record["file"])
+    if record["shelf"]:
+        yield _line("shelf", f"{record['shelf']}, which is only read from here")
     if record["from"]:
         yield _line("from", record["from"])
 
@@ -258,7 +299,7 @@ def _history(one: dict[str, Any]) -> str:
     return f"{one['state']}: {', '.join(told)}"
 
 
-_WORDS = {"active": "restored", "retired": "retired", "revoked": "revoked"}
+_WORDS = {"active": "restored"}
 
 
 def _by(change: dict[str, Any]) -> str:

@@ -71,21 +71,22 @@ class Answers:
 
     def _powers(self) -> Mapping[str, Any]:
         from toolwright.asked import asked_from
+        from toolwright.powers import power_words
 
         asked, before = asked_from(self.powers), self.also.get("why", {})
-        kinds = {"hosts": "host", "packages": "package", "reads": "read", "writes": "write", "secrets": "secret"}
-        return {
-            kind: [
-                {"name": one, "why": asked.reasons.get(f"{word} {one}") or before.get(f"{word} {one}", "")}
-                for one in getattr(asked, kind)
-            ]
-            for kind, word in kinds.items()
-        }
+        found: dict[str, list[dict[str, str]]] = {}
+        named = [*asked.grant.each(), *(("packages", one) for one in asked.packages)]
+        for kind, one in named:
+            words = power_words(kind, one)
+            why = asked.reasons.get(words) or before.get(words, "")
+            found.setdefault(kind, []).append({"name": one, "why": why})
+        return found
 
 
 def lines(spec: ToolSpec) -> Iterator[tuple[str, str]]:
     """*spec* for a person, as text and style."""
     from toolwright.briefs import example_text
+    from toolwright.powers import why_loud
 
     yield f"{spec.name}({spec.parameters}) -> {spec.returns}", "bold"
     yield f"  does     {spec.description}", ""
@@ -94,6 +95,8 @@ def lines(spec: ToolSpec) -> Iterator[tuple[str, str]]:
     for word in [*spec.grant.words(), *(f"package {one}" for one in spec.packages)]:
         why = spec.power_reasons.get(word) or "no reason was given"
         yield f"  needs    {word}  ({short(why, 200)})", "yellow"
+        if loud := why_loud(word):
+            yield f"           {loud}", "bold red"
     if not (spec.grant or spec.packages):
         yield "  needs    no powers", "dim"
     if spec.effect != "none" or not spec.deterministic or spec.stateful:
@@ -112,8 +115,10 @@ def show(spec: ToolSpec) -> None:
 def as_json(spec: ToolSpec, alike: Sequence[ToolInfo]) -> dict[str, Any]:
     """*spec* for scripts; but for `type` and `alike` its keys are those of a spec file."""
     from toolwright.briefs import example_text
+    from toolwright.powers import power_words
 
-    why = {word.partition(" ")[2]: one for word, one in spec.power_reasons.items()}
+    named = [*spec.grant.each(), *(("packages", one) for one in spec.packages)]
+    why = {one: reason for kind, one in named if (reason := spec.power_reasons.get(power_words(kind, one)))}
     powers = {**spec.grant.to_json(), "packages": list(spec.packages), **({"why": why} if why else {})}
     return {
         "type": "spec",

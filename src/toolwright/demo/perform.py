@@ -27,7 +27,7 @@ def perform(home: Path, base_url: str, profile: str, *, as_json: bool) -> list[R
     sink = JsonLines() if as_json else Live(out())
     with Toolwright(settings=settings_of(home, base_url, profile), approve=terminal_approval(), sink=sink) as tw:
         for task in TASKS:
-            if task.needs_host and profile != "full":
+            if task.needs_host and profile == "landlock":
                 continue
             if not as_json:
                 out().print(f"\ntask   {task.text}", style="bold", markup=False)

@@ -15,7 +15,7 @@ from typing import Any
 from toolwright.demo.servers import LoopbackServer, rates, trending
 from toolwright.errors import UserError
 from toolwright.homes import own_data_folder
-from toolwright.settings import RoleModel, Settings, home_policy
+from toolwright.settings import BoxSettings, RoleModel, Settings, home_policy
 from toolwright.trace import new_run_id
 
 
@@ -58,7 +58,8 @@ class Stage:
 def settings_of(home: Path, base_url: str, profile: str) -> Settings:
     """The demo's settings: none come from the environment, which may name a real model, or another policy."""
     scripted = RoleModel("openai:scripted-demo", base_url)
-    sandbox: Any = profile
+    found: Any = profile
+    sandbox = BoxSettings(box=found) if profile == "container" else BoxSettings(found, "linux")
     return Settings(home, orchestrator=scripted, sandbox=sandbox, policy=home_policy(home))
 
 

@@ -3,30 +3,109 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings as CallSettings
+from pydantic_ai.usage import RequestUsage
 
+from toolwright.budgets import BudgetError
+from toolwright.models.bound import Bound, bound_of
 from toolwright.models.faults import fault_of
 from toolwright.models.link import Link
-from toolwright.models.prices import cost_of, is_free, worst_case
-from toolwright.models.underway import under_way
-from toolwright.models.values import Ledger, ModelChoice, ModelSettings
-from toolwright.trace import Cost
+from toolwright.models.prices import Prices
+from toolwright.models.underway import spent_on, under_way
+from toolwright.models.values import EntryState, Ledger, ModelChoice, ModelSettings
+from toolwright.telemetry import kind_of
+from toolwright.trace import Cost, Place, Role
 
-ENVELOPE = 64
-"""Bytes added for each message part and tool: what a provider's own template writes around them."""
+SETTLED: EntryState = "settled"
+UNKNOWN: EntryState = "unknown"
+
+Stopped = Callable[[str, BudgetError], None]
+"""Told `(run_id, error)` of each call that was not made, since a cap did not reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Debit:
+    """A try that is on the books: its entry, and the worst case that stands there."""
+
+    entry: int
+    worst: Cost
+
+
+class Account:
+    """One model's side of the books: what its tries can cost, what they did cost."""
+
+    def __init__(self, ledger: Ledger, choice: ModelChoice, prices: Prices, stopped: Stopped) -> None:
+        self._ledger, self._choice, self._prices, self._stopped = ledger, choice, prices, stopped
+
+    async def debit(self, role: Role, place: Place, bound: Bound, tokens_out: int) -> Debit:
+        """One try at its worst. RefusedError where a cap does not reach: then nothing may be sent."""
+        tokens, unbounded = self._tokens(bound)
+        worst = None if unbounded else self._prices.worst(self._choice, tokens, tokens_out).dollars
+        try:
+            entry = await asyncio.to_thread(
+                self._ledger.debit,
+                role,
+                place,
+                str(self._choice),
+                tokens,
+                tokens_out,
+                worst,
+                tool=spent_on(),
+                address=self._choice.base_url or "",
+                unbounded=unbounded,
+            )
+        except BudgetError as error:
+            self._stopped(place.run_id, error)
+            raise
+        return Debit(entry, Cost(tokens, tokens_out, worst, 1))
+
+    def _tokens(self, bound: Bound) -> tuple[int, str]:
+        """The most tokens that go in, and a part that nobody can bound ('' if there is none)."""
+        each = self._prices.part_tokens(self._choice)
+        if bound.others and each is None:
+            return bound.tokens, bound.others[0]
+        return bound.tokens + len(bound.others) * (each or 0), ""
+
+    async def failed(self, debit: Debit, error: BaseException, timeout_s: float) -> Cost:
+        """A try that ended in *error*; what it cost."""
+        fault = fault_of(error, self._choice, timeout_s)
+        if fault is not None and not fault.paid:
+            await self._settle(debit, Cost(calls=1), "failed")
+            return Cost(calls=1)
+        # It may have been charged, or was cancelled: the entry stays as it was born, unknown at its worst case.
+        return Cost(dollars=0.0 if self._prices.is_free(self._choice) else None, calls=1)
+
+    async def answered(self, debit: Debit, usage: RequestUsage, details: Mapping[str, Any] | None) -> Cost:
+        """A try that was answered; what it cost.
+
+        Where nothing was counted, the worst case stays in the books: an endpoint that counts nothing passes no cap.
+        """
+        found = self._prices.counted(usage, details, self._choice)
+        cost, booked, state = found.cost, found.cost, SETTLED
+        if not cost.tokens_in and not cost.tokens_out:
+            if cost.dollars is None:
+                booked, state = debit.worst, UNKNOWN
+            else:
+                booked = replace(debit.worst, dollars=cost.dollars)
+        await self._settle(debit, booked, state, usage=found.usage, priced_by=found.priced_by)
+        return cost
+
+    async def _settle(self, debit: Debit, *words: Any, **more: Any) -> None:
+        await asyncio.to_thread(self._ledger.settle, debit.entry, *words, **more)
 
 
 class Budgeted(Link):
     """Debits and settles each try; one that was killed in flight stays debited in state `unknown`."""
 
-    def __init__(self, wrapped: Model, ledger: Ledger, choice: ModelChoice, how: ModelSettings) -> None:
+    def __init__(self, wrapped: Model, account: Account, how: ModelSettings) -> None:
         super().__init__(wrapped)
-        self._ledger, self._choice, self._how = ledger, choice, how
+        self._account, self._how = account, how
 
     async def request(
         self,
@@ -36,42 +115,15 @@ class Budgeted(Link):
     ) -> ModelResponse:
         """One try on the books. RefusedError of the ledger passes through: then nothing was sent."""
         call = under_way()
-        size = request_bytes(messages, model_request_parameters)
+        bound = bound_of(messages, model_settings, model_request_parameters)
         limit = int((model_settings or {}).get("max_tokens") or self._how.max_tokens)
-        most = worst_case(self._choice, size, limit)
-        entry = await asyncio.to_thread(self._ledger.debit, call.role, call.place, str(self._choice), size, limit, most)
+        debit = await self._account.debit(call.role, call.place, bound, limit)
         call.tries += 1
         try:
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
         except BaseException as error:
-            fault = fault_of(error, self._choice, self._how.timeout_s)
-            if fault is not None and not fault.paid:
-                call.cost += Cost(calls=1)
-                await asyncio.to_thread(self._ledger.settle, entry, Cost(calls=1), "failed")
-            else:
-                # It may have been charged, or was cancelled: the entry stays as it was born, unknown at its worst case.
-                call.cost += Cost(dollars=0.0 if is_free(self._choice) else None, calls=1)
+            call.failed = kind_of(error)
+            call.cost += await self._account.failed(debit, error, self._how.timeout_s)
             raise
-        cost = cost_of(response, self._choice)
-        call.cost += cost
-        await asyncio.to_thread(self._ledger.settle, entry, cost, "settled")
+        call.cost += await self._account.answered(debit, response.usage, response.provider_details)
         return response
-
-
-def request_bytes(messages: Iterable[ModelMessage], parameters: ModelRequestParameters) -> int:
-    """UTF-8 bytes of all that goes out: an upper bound of its tokens, since no token is shorter than a byte."""
-    size = 0
-    for message in messages:
-        if isinstance(message, ModelRequest) and message.instructions:
-            size += _bytes(message.instructions)
-        for part in message.parts:
-            size += ENVELOPE + _bytes(
-                [getattr(part, name, None) for name in ("content", "args", "tool_name", "tool_call_id")]
-            )
-    for tool in (*parameters.function_tools, *parameters.output_tools):
-        size += ENVELOPE + _bytes([tool.name, tool.description, tool.parameters_json_schema])
-    return size
-
-
-def _bytes(value: object) -> int:
-    return len(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))

@@ -19,7 +19,7 @@ from pydantic_ai.exceptions import (
 )
 
 from toolwright.errors import ModelError
-from toolwright.models.mask import masked
+from toolwright.masking import masked
 from toolwright.models.servers.kinds import kind_of
 from toolwright.models.table import key_variable
 from toolwright.models.values import ModelChoice

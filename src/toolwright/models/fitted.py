@@ -16,7 +16,9 @@ from toolwright.models.underway import under_way
 from toolwright.models.window import Window
 
 HARDER = 0.6
-"""Of the size that was refused as too long, so much is sent once more."""
+"""Of the size that was refused as too long, so much is sent next."""
+AGAIN = 3
+"""How often at most: a run that goes on after an end begins with all that it had by then."""
 
 Warn = Callable[[str, str], None]
 Room = Callable[[], tuple[Window, int]]
@@ -41,7 +43,7 @@ class Fitted(Link):
         model_settings: CallSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """The answer to the messages that fit; where the provider says they do not, to still fewer, once."""
+        """The answer to the messages that fit; where the provider says they do not, to still fewer."""
         window, answer = self._room()
         room = window.tokens - answer - tokens_of_tools(model_request_parameters)
         if self._most is not None:
@@ -49,15 +51,17 @@ class Fitted(Link):
         # What is refused once is refused in later steps too: they begin with what was let through.
         fitted = await self._within(messages, room, harder=self._most is not None)
         self._tell(fitted, f"longer than the model's window of {window.tokens:,} tokens ({window.said_by})")
-        try:
-            return await self.wrapped.request(fitted.messages, model_settings, model_request_parameters)
-        except TooLongError:
-            less = await self._within(messages, int(fitted.tokens * HARDER), harder=True)
-            if less.tokens >= fitted.tokens:
-                raise
-        self._most = int(fitted.tokens * HARDER)
-        self._tell(less, "longer than the model takes, as its provider says")
-        return await self.wrapped.request(less.messages, model_settings, model_request_parameters)
+        for _ in range(AGAIN):
+            try:
+                return await self.wrapped.request(fitted.messages, model_settings, model_request_parameters)
+            except TooLongError:
+                less = await self._within(messages, int(fitted.tokens * HARDER), harder=True)
+                if less.tokens >= fitted.tokens:
+                    raise
+            self._most = int(fitted.tokens * HARDER)
+            self._tell(less, "longer than the model takes, as its provider says")
+            fitted = less
+        return await self.wrapped.request(fitted.messages, model_settings, model_request_parameters)
 
     async def _within(self, messages: list[ModelMessage], room: int, *, harder: bool) -> Shortened:
         return await asyncio.to_thread(shortened, messages, room, self._handle, harder=harder)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from toolwright.models.asking import AnswerShape, Reply
 from toolwright.models.choose import choose, settings_for
+from toolwright.models.pricetable import PriceTable
 from toolwright.models.values import Journal, Ledger, ModelChoice, ModelSettings
 from toolwright.models.window import ASSUMED, Window, hosted_window
+from toolwright.telemetry import OFF, Telemetry
 from toolwright.trace import Cost, Event, Place, Role
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import Model, ModelRequestParameters
 
+    from toolwright.budgets import BudgetError
+    from toolwright.models.budget import Account
+    from toolwright.models.embedding import Embedder
     from toolwright.models.loading import AtHome
     from toolwright.models.plain import Speech
     from toolwright.models.record import Recorder
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 RUNS_KEPT = 100
 _LEAST_ANSWER = 512
 """Tokens that an answer may have, however small the window."""
+_EMBEDDING_S = 30.0
+"""Seconds that one request for vectors may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,19 @@ class Models:
         emit: Callable[[Event], None] | None = None,
         *,
         record: Path | None = None,
+        own_prices: PriceTable | None = None,
+        telemetry: Telemetry = OFF,
     ) -> None:
-        """*settings* of the orchestrator serve every role that has none of its own; *record* is written as a script."""
+        """*settings* of the orchestrator serve every role that has none of its own; *record* is written as a script.
+
+        *own_prices* go before the price list.
+        """
         self._settings = dict(settings)
         self._journal, self._ledger = journal, ledger
         self._emit = emit or (lambda event: None)
         self._record_path = record
+        self.own_prices = own_prices or PriceTable()
+        self._telemetry = telemetry
         self._recorder: Recorder | None = None
         self._choices: dict[ModelSettings, ModelChoice] = {}
         self._speeches: dict[ModelChoice, Speech] = {}
@@ -186,6 +200,23 @@ class Models:
         response = await model.request([request], None, parameters)
         return reply_of(response, str(self.choice(role)), sum((one.cost for one in asked), Cost()))
 
+    def embedder(self) -> Embedder | None:
+        """The embedding model behind retry, budget and provider; None where none was named. Asks nobody yet."""
+        from toolwright.models.embedding import ROLE, Embedder
+
+        if ROLE not in self._settings:
+            return None
+        how = settings_for(ROLE, self._settings)
+        # A search goes on without vectors, so that an endpoint which gives none must cost little time.
+        retry = replace(how.retry, tries=min(2, how.retry.tries), total_s=10.0)
+        how = replace(how, timeout_s=min(how.timeout_s, _EMBEDDING_S), retry=retry)
+        return Embedder(lambda: self.choice(ROLE), how, self._account, self._embedded, self._telemetry)
+
+    def _embedded(self, run_id: str, cost: Cost) -> None:
+        self._spend(_Spent("embedder", Place(run_id), cost))
+        if run_id:
+            self._tell_cost("embedder", run_id, cost, recorded=False)
+
     def cost(self, run_id: str, *, role: Role | None = None, under: Place | None = None) -> Cost:
         """What *run_id* cost so far, recorded answers included; of one role, or of the calls at and below a place.
 
@@ -236,6 +267,7 @@ class Models:
         from toolwright.models.plain import Plain, Speech
         from toolwright.models.provider import build, http_client
         from toolwright.models.retry import Retried
+        from toolwright.models.traced import Traced
 
         choice, how = self.choice(role), self._how(role)
         client = http_client(how.timeout_s, choice.base_url)
@@ -246,8 +278,20 @@ class Models:
         speech = self._speeches.setdefault(choice, Speech(plain=choice.tools is False))
         spoken = Spoken(build(choice, client), how)
         loaded = partial(until_loaded, client, choice.base_url) if choice.base_url else None
-        retried = Retried(Budgeted(spoken, self._ledger, choice, how), choice, how, self._warn, loaded)
-        return Plain(Loaded(retried, home, client, how.loading_s, self._emit), speech, partial(self._switched, choice))
+        retried = Retried(Budgeted(spoken, self._account(choice), how), choice, how, self._warn, loaded)
+        asked: Model = Loaded(retried, home, client, how.loading_s, self._emit)
+        if self._telemetry.on:
+            asked = Traced(asked, choice, how, self._telemetry)
+        return Plain(asked, speech, partial(self._switched, choice))
+
+    def _account(self, choice: ModelChoice) -> Account:
+        from toolwright.models.budget import Account
+        from toolwright.models.prices import Prices
+
+        return Account(self._ledger, choice, Prices(self.own_prices), self._not_made)
+
+    def _not_made(self, run_id: str, error: BudgetError) -> None:
+        self._emit(Event("budget-stop", run_id, error.refusal.to_json()))
 
     def _switched(self, choice: ModelChoice, run_id: str, why: str) -> None:
         from toolwright.models.servers import kind_of
@@ -273,30 +317,36 @@ class Models:
         if recorded and is_plain(response):
             # It was found out before this process: the rest of the run goes on in the same way.
             self._speeches.setdefault(self.choice(call.role), Speech()).plain = True
-        self._spent.setdefault(call.place.run_id, []).append(_Spent(call.role, call.place, call.cost))
-        while len(self._spent) > RUNS_KEPT:
-            self._spent.popitem(last=False)
+        self._spend(_Spent(call.role, call.place, call.cost))
         if self._record_path is not None:
             from toolwright.models.record import Recorder
 
             self._recorder = self._recorder or Recorder(self._record_path)
             self._recorder.add(call.role, messages, response)
-        total = self.cost(call.place.run_id)
+        self._tell_cost(call.role, call.place.run_id, call.cost, recorded)
+
+    def _spend(self, spent: _Spent) -> None:
+        self._spent.setdefault(spent.place.run_id, []).append(spent)
+        while len(self._spent) > RUNS_KEPT:
+            self._spent.popitem(last=False)
+
+    def _tell_cost(self, role: Role, run_id: str, one: Cost, recorded: bool) -> None:
+        total = self.cost(run_id)
         data = {
-            "role": call.role,
+            "role": role,
             "tokens_in": total.tokens_in,
             "tokens_out": total.tokens_out,
             "dollars": total.dollars,
             "calls": total.calls,
             "call": {
-                "tokens_in": call.cost.tokens_in,
-                "tokens_out": call.cost.tokens_out,
-                "dollars": call.cost.dollars,
-                "tries": call.cost.calls,
+                "tokens_in": one.tokens_in,
+                "tokens_out": one.tokens_out,
+                "dollars": one.dollars,
+                "tries": one.calls,
                 "recorded": recorded,
             },
         }
-        self._emit(Event("cost", call.place.run_id, data))
+        self._emit(Event("cost", run_id, data))
 
 
 def _within(place: Place, under: Place | None) -> bool:

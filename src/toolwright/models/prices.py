@@ -1,54 +1,139 @@
-"""Usage in, US dollars out: as the provider reports, else from the price list, else None, which is not zero."""
+"""Usage in, US dollars out: as the provider reports, else by a person's own table, else by the price list, else None.
+
+None is unknown, which is not zero.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pydantic_ai.messages import ModelResponse
+from pydantic_ai.usage import RequestUsage
 
 from toolwright.models.address import is_loopback
+from toolwright.models.pricetable import PriceTable
 from toolwright.models.table import OLLAMA_ADDRESS
 from toolwright.models.values import ModelChoice
 from toolwright.trace import Cost
 
+BY_PROVIDER = "provider"
+FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Dollars, and who says so: `provider`, `prices.toml VERSION`, `genai-prices VERSION`, `free`; '' where unknown."""
+
+    dollars: float | None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One answered try: what it cost, who priced it, and what was counted, raw, for the books."""
+
+    cost: Cost
+    priced_by: str
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What models cost: a person's own table before the price list."""
+
+    table: PriceTable = field(default_factory=PriceTable)
+
+    def counted(self, usage: RequestUsage, details: Mapping[str, Any] | None, choice: ModelChoice) -> Counted:
+        """What one answered try cost, by what was counted and by what the provider said beside it."""
+        reported = (details or {}).get("cost")
+        if not isinstance(reported, int | float):
+            reported = None if usage.cost is None else float(usage.cost)
+        tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
+        if reported is not None:
+            said = Priced(float(reported), BY_PROVIDER)
+        elif tokens_in or tokens_out or self.is_free(choice):
+            said = self.of(choice, usage)
+        else:
+            said = Priced(None)  # an endpoint that counts nothing has not told us that it costs nothing
+        return Counted(Cost(tokens_in, tokens_out, said.dollars, 1), said.by, raw(usage, choice, reported))
+
+    def of(self, choice: ModelChoice, usage: Any) -> Priced:
+        """The price of *usage* (`input_tokens`, `output_tokens`, …), by table or list."""
+        own = self.table.of(str(choice), choice.base_url)
+        if own is not None:
+            cached = getattr(usage, "cache_read_tokens", None) or 0
+            said = own.dollars(usage.input_tokens or 0, usage.output_tokens or 0, cached)
+            return Priced(said, self.table.version)
+        if is_free(choice):
+            return Priced(0.0, FREE)
+        return _listed(choice, usage)
+
+    def worst(self, choice: ModelChoice, tokens_in: int, tokens_out: int) -> Priced:
+        """What a try can cost at most that sends and gets so many tokens."""
+        from genai_prices import Usage
+
+        own = self.table.of(str(choice), choice.base_url)
+        if own is not None:
+            return Priced(own.worst(tokens_in, tokens_out), self.table.version)
+        if is_free(choice):
+            return Priced(0.0, FREE)
+        found = [_listed(choice, Usage(input_tokens=tokens_in, output_tokens=tokens_out))]
+        # What goes in may also be written into the provider's cache, which some charge more for.
+        written = _listed(choice, Usage(input_tokens=tokens_in, cache_write_tokens=tokens_in, output_tokens=tokens_out))
+        found += [written] if written.dollars is not None else []
+        return max(found, key=lambda one: -1.0 if one.dollars is None else one.dollars)
+
+    def is_free(self, choice: ModelChoice) -> bool:
+        """Whether nothing is charged for it: the table says so, or it runs on this machine."""
+        own = self.table.of(str(choice), choice.base_url)
+        return is_free(choice) if own is None else own.free
+
+    def part_tokens(self, choice: ModelChoice) -> int | None:
+        """What an image, a sound or a file counts at most, where the table says so."""
+        own = self.table.of(str(choice), choice.base_url)
+        return None if own is None else own.part_tokens
+
+
+def raw(usage: RequestUsage, choice: ModelChoice, reported: float | None) -> dict[str, Any]:
+    """What the books keep of an answer: each count that is not zero, the address, and what the provider charged."""
+    found = {one.name: getattr(usage, one.name) for one in fields(usage) if one.name != "cost"}
+    kept: dict[str, Any] = {"address": choice.base_url or "", "counted": {name: n for name, n in found.items() if n}}
+    return kept if reported is None else kept | {"reported": reported}
+
+
+def usage_of(kept: Mapping[str, Any]) -> RequestUsage:
+    """The usage in what `raw` made."""
+    known = {one.name for one in fields(RequestUsage)}
+    return RequestUsage(**{name: value for name, value in kept.get("counted", {}).items() if name in known})
+
 
 def cost_of(response: ModelResponse, choice: ModelChoice) -> Cost:
-    """What one answered try cost."""
-    usage = response.usage
-    tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
-    reported = (response.provider_details or {}).get("cost")
-    if isinstance(reported, int | float):
-        return Cost(tokens_in, tokens_out, float(reported), 1)
-    if usage.cost is not None:
-        return Cost(tokens_in, tokens_out, float(usage.cost), 1)
-    if not tokens_in and not tokens_out and not is_free(choice):
-        return Cost(0, 0, None, 1)  # an endpoint that counts nothing has not told us that it costs nothing
-    return Cost(tokens_in, tokens_out, price(choice, usage), 1)
-
-
-def price(choice: ModelChoice, usage: Any) -> float | None:
-    """Dollars for *usage* (`input_tokens`, `output_tokens`, …) by the price list; None where it knows no price."""
-    from genai_prices import calc_price
-
-    if is_free(choice):
-        return 0.0
-    try:
-        # A base URL decides alone: the same name at another address is another product with another price.
-        if choice.base_url:
-            return float(calc_price(usage, choice.name, provider_api_url=choice.base_url).total_price)
-        return float(calc_price(usage, choice.name, provider_id=choice.provider).total_price)
-    except (LookupError, ValueError):
-        return None
+    """What one answered try cost, where nobody has a table of their own."""
+    return Prices().counted(response.usage, response.provider_details, choice).cost
 
 
 def worst_case(choice: ModelChoice, request_bytes: int, max_tokens: int) -> float | None:
     """Dollars that a try can cost at most: no text has more tokens than UTF-8 bytes, no answer more than its limit."""
-    from genai_prices import Usage
-
-    return price(choice, Usage(input_tokens=request_bytes, output_tokens=max_tokens))
+    return Prices().worst(choice, request_bytes, max_tokens).dollars
 
 
 def is_free(choice: ModelChoice) -> bool:
     """Whether the model runs on this machine: a server on loopback that says what it is. Any other may be a proxy."""
     known = (choice.provider == "ollama" or choice.server != "") and not choice.remote
     return known and is_loopback(choice.base_url or OLLAMA_ADDRESS)
+
+
+def _listed(choice: ModelChoice, usage: Any) -> Priced:
+    from genai_prices import __version__, calc_price
+
+    try:
+        # A base URL decides alone: the same name at another address is another product with another price.
+        if choice.base_url:
+            found = calc_price(usage, choice.name, provider_api_url=choice.base_url)
+        else:
+            found = calc_price(usage, choice.name, provider_id=choice.provider)
+    except (LookupError, ValueError):
+        return Priced(None)
+    return Priced(float(found.total_price), f"genai-prices {__version__}")

@@ -6,12 +6,16 @@ import inspect
 import json
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import httpx2
+from openai import AsyncOpenAI
 from openai.types import chat
+from pydantic_ai.embeddings import EmbeddingModel, infer_embedding_model
+from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.exceptions import UserError as LibraryUserError
 from pydantic_ai.messages import ModelResponse
@@ -98,10 +102,34 @@ def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
 
 def build(choice: ModelChoice, client: httpx2.AsyncClient) -> Model:
     """The model of *choice*, speaking through *client*; UserError says what to install or to set."""
-    try:
+    with _as_ours(choice):
         if choice.base_url is not None or choice.provider == "ollama":
             return _compatible(choice, choice.base_url or f"{OLLAMA_ADDRESS}/v1", client)
         return infer_model(str(choice), _with_client(client, None))
+
+
+def build_embedding(choice: ModelChoice, client: httpx2.AsyncClient) -> EmbeddingModel:
+    """The embedding model of *choice*, speaking through *client*, without retries of its own. UserError as `build`."""
+    named = _with_client(client, None)
+
+    def provider_of(name: str) -> Provider[Any]:
+        provider = named(name)
+        if isinstance(provider.client, AsyncOpenAI):
+            provider.client.max_retries = 0
+        return provider
+
+    with _as_ours(choice):
+        if choice.base_url is None and choice.provider != "ollama":
+            return infer_embedding_model(str(choice), provider_factory=provider_of)
+        here = _provider_at(choice, choice.base_url or f"{OLLAMA_ADDRESS}/v1", client)
+        here.client.max_retries = 0
+        return OpenAIEmbeddingModel(choice.name, provider=here)
+
+
+@contextmanager
+def _as_ours(choice: ModelChoice) -> Iterator[None]:
+    try:
+        yield
     except ImportError:
         raise UserError(missing_library(choice.provider)) from None
     except LibraryUserError as error:
@@ -122,12 +150,20 @@ def _unusable(choice: ModelChoice, detail: str) -> str:
     return f"The model {choice} cannot be used: {detail.splitlines()[0]}"
 
 
-def _compatible(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient) -> Model:
-    row, at_ollama = row_of(choice.provider), choice.provider == "ollama" or choice.server == "ollama"
+def _provider_at(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient) -> OllamaProvider | OpenAIProvider:
+    row = row_of(choice.provider)
     variables = row.variables if row is not None else (key_variable(choice.provider),)
     key = next((os.environ[name] for name in variables if os.environ.get(name)), NO_KEY)
-    kind = OllamaProvider if at_ollama else OpenAIProvider
-    provider = kind(base_url=base_url, api_key=key, http_client=client)
+    kind = OllamaProvider if _at_ollama(choice) else OpenAIProvider
+    return kind(base_url=base_url, api_key=key, http_client=client)
+
+
+def _at_ollama(choice: ModelChoice) -> bool:
+    return choice.provider == "ollama" or choice.server == "ollama"
+
+
+def _compatible(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient) -> Model:
+    provider = _provider_at(choice, base_url, client)
     host = httpx2.URL(base_url).host
     ours = OpenAIModelProfile(
         # A stream that stops without saying why has been cut: half a tool call must never be acted on.
@@ -137,7 +173,7 @@ def _compatible(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient) 
         openai_chat_supports_max_completion_tokens=host.endswith((".openai.com", ".azure.com")),
     )
     # What is known of a family of models (how it marks its thinking) holds at home too; only Ollama's names tell it.
-    profile = merge_profile(provider.model_profile(choice.name), ours) if at_ollama else ours
+    profile = merge_profile(provider.model_profile(choice.name), ours) if _at_ollama(choice) else ours
     return TolerantChatModel(choice.name, provider=provider, profile=profile)
 
 

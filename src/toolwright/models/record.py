@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
 
-from toolwright.models.mask import masked
+from toolwright.masking import masked
 from toolwright.trace import Role
 
 HEAD = 200

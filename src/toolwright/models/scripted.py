@@ -64,8 +64,10 @@ class ScriptedServer:
         from toolwright.models.listening import Listening
 
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Where any port will do, after it was chosen: else the kernel may give one to two that do not listen yet.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(port != 0))
         self._socket.bind(("127.0.0.1", port))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listening = Listening(self._app(), self._socket)
         return self.base_url
 

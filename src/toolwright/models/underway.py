@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ class Asking:
     on_text: OnText | None = None
     cost: Cost = field(default_factory=Cost)
     tries: int = 0
+    failed: str = ""
+    """What the last try ended with that failed, as `telemetry.kind_of` says it."""
     on_wait: Callable[[], None] | None = None
     """To be told when the model turns out to be loading."""
 
@@ -44,3 +47,21 @@ class asking:
 
     def __exit__(self, *_: object) -> None:
         _under_way.reset(self._token)
+
+
+_spent_on: ContextVar[str] = ContextVar("toolwright_spent_on", default="")
+
+
+@contextmanager
+def spending_on(tool: str) -> Iterator[None]:
+    """Within, model calls are on the books as spent on making *tool*, those of tasks that begin here too."""
+    token = _spent_on.set(tool)
+    try:
+        yield
+    finally:
+        _spent_on.reset(token)
+
+
+def spent_on() -> str:
+    """The tool that model calls are spent on now, or ''."""
+    return _spent_on.get()

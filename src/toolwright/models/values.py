@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from toolwright.models.window import Window
 from toolwright.trace import Cost, Place, Role
@@ -98,8 +99,24 @@ class Ledger(Protocol):
         tokens_in_max: int,
         tokens_out_max: int,
         dollars_max: float | None,
+        *,
+        tool: str = "",
+        address: str = "",
+        unbounded: str = "",
     ) -> int:
-        """Write an entry in state `unknown` and return its id; RefusedError where the budget does not reach."""
+        """Write an entry in state `unknown` and return its id; RefusedError where the budget does not reach.
 
-    def settle(self, entry: int, cost: Cost | None, state: EntryState) -> None:
-        """Replace the worst case by *cost*; None leaves it standing."""
+        *tool*: on whose making it is spent; *address*: the base URL, or ''; *unbounded*: a part of the request whose
+        tokens nobody can bound.
+        """
+
+    def settle(
+        self,
+        entry: int,
+        cost: Cost | None,
+        state: EntryState,
+        *,
+        usage: Mapping[str, Any] | None = None,
+        priced_by: str = "",
+    ) -> None:
+        """Replace the worst case by *cost*; None leaves it standing. *usage*: raw, as the provider counted."""

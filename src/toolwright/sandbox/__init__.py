@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -35,12 +35,17 @@ class Job:
     environment: Path | None = None
     """A read-only site-packages folder (a set of locked packages), or None for the standard library alone."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """The values of `grant.secrets`; they become environment variables of the guest and nothing else."""
+    """The values of `grant.secret_names`. Plain ones become environment variables of the guest; those of bound ones
+    stay with the keeper, which puts them into requests, and the guest holds `secret://NAME` in their place."""
+    authority: Path | None = None
+    """The folder of the home's certificate authority, which bound secrets need for hosts that speak TLS."""
     empty_folders: tuple[str, ...] = ()
     """Absolute paths that are to be there as empty folders of this guest alone, thrown away at its end.
 
     They stand for folders that were not granted to this job; a box without a root of its own has none of them.
     """
+    tenant: str = "local"
+    """Whose job it is (a namespace): what waits warm for one tenant never serves another."""
 
 
 class Ending(StrEnum):
@@ -64,6 +69,8 @@ class Exit:
     ending: Ending
     detail: str = ""
     claims: tuple[bytes, ...] = ()
+    times: tuple[float, ...] = ()
+    """Seconds for each claim, as the keeper saw them."""
     torn: bool = False
     """The answer channel held something beyond whole, expected frames."""
     loaded: bool = False
@@ -73,8 +80,10 @@ class Exit:
     usage: Usage = field(default_factory=Usage)
     files: tuple[FileRef, ...] = ()
     """What was collected into `collect` (writable files only; read-only inputs are never taken back)."""
+    reason: str = ""
+    """Machine-readable, where `ending` does not say enough."""
     egress: tuple[str, ...] = ()
-    """One line for each request through the egress proxy: `allowed api.example.com:443 2048`."""
+    """One line for each request through the egress proxy: `allowed api.example.com:443 2048 200`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,15 @@ class Layer:
     holds: bool
     detail: str = ""
     cure: str = ""
+    attack: str = ""
+    """What was tried against it, in words; '' for what is looked at and not attacked."""
+    tested: bool = True
+    """False for a layer that could not be tried here: then nobody knows, and `holds` is False."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether an attack on it gained something; `detail` begins with that word then."""
+        return not self.holds and self.detail.startswith("broken")
 
 
 class Sandbox(Protocol):
@@ -101,8 +119,8 @@ class Sandbox(Protocol):
     def run(self, job: Job, *, collect: Path | None = None, cancel: threading.Event | None = None) -> Exit:
         """Run *job*; files it left are copied under *collect*. Never raises for what the guest did."""
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Try each layer by use and report."""
+    def layers(self, say: Callable[[str], None] | None = None) -> tuple[Layer, ...]:
+        """Try each layer by use and report; *say* hears what is tried, in a few words."""
 
     def why_not(self, grant: Grant) -> str:
         """The sentence why this box cannot hold *grant* on this machine, or '' if it can."""

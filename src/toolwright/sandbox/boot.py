@@ -9,7 +9,7 @@ import types
 
 
 def start(modules: list[tuple[str, types.CodeType]], words: list[str]) -> None:
-    """Build *modules*, each after those that it imports, and do what *words* say: `try LAYER`, or descriptors."""
+    """Build *modules*, each after those that it imports, and do what *words* say: `try LAYER`, or a descriptor."""
     for name in ("toolwright", "toolwright.sandbox"):
         package = types.ModuleType(name)
         package.__path__ = []

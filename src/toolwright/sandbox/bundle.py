@@ -11,7 +11,10 @@ from pathlib import Path
 from types import CodeType
 
 _HERE = Path(__file__).parent
-_MODULES = ("syscalls", "syscall_numbers", "landlock", "seccomp", "wall", "idmap", "mounts", "guest", "launch")
+_MODULES = (
+    *("syscalls", "syscall_numbers", "landlock", "seccomp", "idmap", "mounts", "network", "wall", "fetching"),
+    *("guest", "control", "preloading", "zygote", "launch"),
+)
 """In the order of their imports."""
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _START = (

@@ -1,73 +1,98 @@
-"""The layers of the wall that this machine gives, each found by using it, with the cure for each that it does not."""
+"""The layers of the wall that this machine gives, each attacked with it on and with it off; the cure for each gap."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from toolwright.sandbox import Layer, bundle, plan
+from toolwright.sandbox import Layer, bundle, cgroup, limittrial, proxytrial
+from toolwright.sandbox.boxtrial import Run, boxes
 from toolwright.sandbox.landlock import abi
 from toolwright.sandbox.root import root
+from toolwright.sandbox.trial import BARE, GAINED, NOT_BUILT, OWN_ID, STOPPED, TRIALS
 
+Say = Callable[[str], None]
 _WAIT_S = 20
-_NAMES = (
-    "user namespace",
-    "mount namespace",
-    "pid namespace",
-    "net namespace",
-    "ipc, uts namespaces",
-    "landlock",
-    "seccomp",
-    "memory limit",
-)
+_NOT_TRIED = -1
 
 
-def layers(profile: str, boxes: dict[str, str]) -> tuple[Layer, ...]:
-    """A Layer for each; *boxes* says for each profile that was built whole what went wrong with it, '' if nothing."""
-    found = [_tried(name) for name in _NAMES]
-    found.append(_keeper())
-    for name, why in boxes.items():
-        chosen = " (in use)" if name == profile else ""
-        found.append(
-            Layer(f"box {name}", not why, (why or "a call was made in it") + chosen, "" if not why else _box())
-        )
+def layers(profile: str, runs: Mapping[str, Run], say: Say | None = None) -> tuple[Layer, ...]:
+    """A Layer for each; *runs* runs a job in the whole box of each profile, *profile* is the one in use.
+
+    *say* hears what is attacked, in a few words.
+    """
+    heard = say or _nobody
+    found = []
+    for name in TRIALS:
+        heard(f"{name}: {TRIALS[name].words}")
+        found.append(_tried(name))
+    heard("cgroups")
+    found.append(_cgroups())
+    heard("the way out")
+    found.append(proxytrial.layer())
+    found += boxes(profile, runs, heard)
+    found += limittrial.layers(runs, heard)
     return tuple(found)
 
 
+def _nobody(words: str) -> None:
+    del words
+
+
 def _tried(name: str) -> Layer:
+    """The layer *name*, attacked with it on; and with it off, for an attack that never works proves nothing."""
+    words = TRIALS[name].words
+    code, said = _attacked(name)
+    if code == NOT_BUILT:
+        return Layer(name, False, f"cannot be had: {said}", _cure(name), words)
+    if code == _NOT_TRIED:
+        return Layer(name, False, said, "end what keeps this machine busy, and try again", words, tested=False)
+    if code != STOPPED:
+        return Layer(name, False, f"broken: {said}" if code == GAINED else said, _cure(name), words)
+    bare, gained = _attacked(BARE + name)
+    without = f"without it, {gained}" if bare == GAINED else f"without it too, here: {gained}"
+    return Layer(name, True, f"{_known(name)}stopped: {said}; {without}", "", words)
+
+
+def _known(name: str) -> str:
+    if name == "landlock":
+        return f"version {abi()}; "
+    if name == OWN_ID:
+        return f"the keeper is {'root' if os.geteuid() == 0 else 'no root, which has nothing to give up'}; "
+    return ""
+
+
+def _attacked(name: str) -> tuple[int, str]:
     try:
         words, code = bundle.command(root().interpreter, "try", name, trial=True)
         ended = subprocess.run(
-            words,
-            pass_fds=(code,),
-            capture_output=True,
-            text=True,
-            timeout=_WAIT_S,
-            env={},
-            check=False,
+            words, pass_fds=(code,), capture_output=True, text=True, timeout=_WAIT_S, env={}, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Layer(name, False, str(error))
-    if ended.returncode == 0:
-        return Layer(name, True, f"version {abi()}" if name == "landlock" else "tried: it holds")
+        return _NOT_TRIED, f"could not be tried: {error}"
     said = (ended.stdout + ended.stderr).strip().splitlines()
-    return Layer(name, False, said[-1] if said else f"exit {ended.returncode}", _cure(name))
+    return ended.returncode, said[-1] if said else f"exit {ended.returncode}"
 
 
-def _keeper() -> Layer:
-    if os.geteuid() != 0:
-        return Layer("guest's own user id", True, "the keeper is no root: nothing to give up")
-    own = plan.owner()
-    if own is None:
-        return Layer("guest's own user id", True, "the keeper is root of its user namespace only")
-    return Layer("guest's own user id", True, "the keeper is root: guests get an id that owns nothing")
+def _cgroups() -> Layer:
+    """Whether cgroup v2 holds tools with `subprocess` too. Limits hold without it, and nothing here tests it."""
+    name, words = "cgroup v2", "take more memory than a group of its own may have"
+    place, why = cgroup.looked_for()
+    if place is None:
+        said = f"{why}; limits are held without it"
+    else:
+        said = f"tools with `subprocess` get groups below {place}, and limits are held without them as well"
+    return Layer(name, False, f"untested here: {said}", "", words, tested=False)
 
 
 def _cure(name: str) -> str:
-    if name == "landlock":
-        return "boot a kernel from 5.13 on with `landlock` in the `lsm=` list"
-    if name in ("seccomp", "memory limit"):
+    if name.startswith("landlock"):
+        return "boot a kernel from 5.13 on (6.12 for sockets) with `landlock` in the `lsm=` list"
+    if name == OWN_ID:
+        return "map more ids into the user namespace that this runs in, or run it as an ordinary user"
+    if name in ("seccomp", "memory limit", "file size limit", "capabilities", "not dumpable"):
         return "use a Linux kernel with seccomp filters on x86_64 or aarch64"
     for path, bad, cure in (
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
@@ -79,10 +104,6 @@ def _cure(name: str) -> str:
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
         return "start the container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
     return "allow unprivileged user namespaces on this machine"
-
-
-def _box() -> str:
-    return "see the layers above"
 
 
 def _setting(path: str) -> str:

@@ -11,7 +11,7 @@ _CACHE = "/etc/ld.so.cache"
 _CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 _FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 _LITTLE_64 = b"\x7fELF\x02\x01"
-_LOAD, _DYNAMIC = 1, 2
+_LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3
 _NEEDED, _STRTAB, _RPATH, _RUNPATH = 1, 5, 15, 29
 
 
@@ -35,6 +35,26 @@ def libraries(roots: Iterable[str], names: Iterable[str] = ()) -> tuple[str, ...
         for name in needed:
             _find(name, folders, cache, found, waiting)
     return tuple(sorted(found.values()))
+
+
+def loader(path: str) -> str:
+    """The program that the kernel starts to load the program *path*, '' if that needs none or cannot be read."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for kind, _, offset, _, _, length in _segments(data):
+                if kind == _INTERPRETER:
+                    return data[offset : offset + length].rstrip(b"\0").decode("utf-8", "surrogateescape")
+    except (OSError, struct.error, ValueError):
+        pass
+    return ""
+
+
+def _segments(data: mmap.mmap) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Kind, flags, offset, address, (physical), length of each entry of the program header."""
+    start = struct.unpack_from("<Q", data, 32)[0]
+    size, count = struct.unpack_from("<HH", data, 54)
+    for number in range(count):
+        yield struct.unpack_from("<IIQQQQ", data, start + number * size)
 
 
 def _find(
@@ -65,12 +85,9 @@ def _dynamic(path: str) -> tuple[list[str], tuple[str, ...]]:
 def _read_dynamic(data: mmap.mmap, origin: str) -> tuple[list[str], tuple[str, ...]]:
     if data[: len(_LITTLE_64)] != _LITTLE_64:
         return [], ()
-    start = struct.unpack_from("<Q", data, 32)[0]
-    size, count = struct.unpack_from("<HH", data, 54)
     segments = []
     entries: list[tuple[int, int]] = []
-    for number in range(count):
-        kind, _, offset, address, _, length = struct.unpack_from("<IIQQQQ", data, start + number * size)
+    for kind, _, offset, address, _, length in _segments(data):
         if kind == _LOAD:
             segments.append((address, offset, length))
         elif kind == _DYNAMIC:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from toolwright.call import FileRef
 from toolwright.powers import Limits
 from toolwright.sandbox import InputFile
+from toolwright.sandbox.handed import relative
 from toolwright.sandbox.syscalls import open_beneath, open_direct
 
 _CHUNK = 2**20
@@ -61,31 +62,24 @@ def size(files: Iterable[InputFile]) -> int:
     return sum(file.host_path.lstat().st_size for file in files)
 
 
-def relative(path: str) -> list[str]:
-    """The parts of a path below the work folder. Raises ValueError for one that leads out of it."""
-    parts = path.split("/")
-    if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"{path!r} is not a path below the work folder")
-    return parts
-
-
 def collect(
     folder: int, into: Path, limits: Limits, handed: Collection[InputFile], handed_bytes: int
-) -> tuple[FileRef, ...]:
+) -> tuple[tuple[FileRef, ...], str]:
     """Copy what lies below descriptor *folder* to *into*; what was *handed* in read-only is never taken back.
 
-    As far as *limits* go, beyond what was handed in anyway.
+    As far as *limits* go, beyond what was handed in anyway; which of them was broken is said as by `excess`.
     """
     skip = {file.path for file in handed if file.readonly}
     left = limits.files_bytes + handed_bytes
     most = limits.files_count + len(handed)
+    entries = list(_entries(folder))
     found: list[FileRef] = []
-    for path in sorted(path for path, mode, _ in _entries(folder) if stat.S_ISREG(mode) and path not in skip)[:most]:
+    for path in sorted(path for path, mode, _ in entries if stat.S_ISREG(mode) and path not in skip)[:most]:
         copied = _copy(folder, path, into, left)
         if copied is not None:
             found.append(copied)
             left -= copied.size
-    return tuple(found)
+    return tuple(found), _excess(entries, limits, handed, handed_bytes)
 
 
 def excess(folder: int, limits: Limits, handed: Collection[InputFile], handed_bytes: int) -> str:
@@ -93,16 +87,27 @@ def excess(folder: int, limits: Limits, handed: Collection[InputFile], handed_by
 
     *handed_bytes* is what they held at the start: a guest with a write grant may have changed them since.
     """
+    return _excess(_entries(folder), limits, handed, handed_bytes)
+
+
+def _excess(
+    entries: Iterable[tuple[str, int, int]], limits: Limits, handed: Collection[InputFile], handed_bytes: int
+) -> str:
     most_bytes = limits.files_bytes + handed_bytes
     most = limits.files_count + sum(1 + file.path.count("/") for file in handed)
     total = 0
-    for count, (path, mode, size) in enumerate(_entries(folder), 1):
+    for count, (path, mode, size) in enumerate(entries, 1):
         total += size
         if mode == _CLOSED:
             return f"It left a folder that cannot be looked into: {path[:100]!r} (too deep, oddly named or locked)."
         if count > most:
             return f"It left more than {limits.files_count} files and folders (setting limits.files_count)."
     return f"Its files hold more than {limits.files_bytes} bytes (setting limits.files_bytes)." * (total > most_bytes)
+
+
+def held(folder: int) -> int:
+    """Bytes of the files below descriptor *folder*, as far as they are looked at: the first 20,000 entries."""
+    return sum(size for _, _, size in _entries(folder))
 
 
 def _entries(folder: int) -> Iterator[tuple[str, int, int]]:

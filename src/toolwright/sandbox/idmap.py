@@ -13,18 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _OPEN_TREE_CLONE = 1
-_MOVE_MOUNT_F_EMPTY_PATH = 4
 
 Owner = tuple[int, int]
 
 
-def user_namespaces(paths: Iterable[str], guest: int) -> dict[Owner, int]:
-    """For each owner (user, group) of *paths*, a descriptor of a user namespace in which it is id *guest* outside.
+def user_namespaces(paths: Iterable[str], host: str, guest: int, proc: int) -> dict[Owner, int]:
+    """For each owner (user, group) of *paths* below *host*, a descriptor of a user namespace: there it is id *guest*.
 
-    To be called before this process leaves its pid namespace: it forks.
+    *proc* is an open /proc of the host.
     """
-    owners = {(status.st_uid, status.st_gid) for status in map(os.stat, paths)}
-    return {owner: _user_namespace(owner, guest) for owner in owners}
+    owners = {(status.st_uid, status.st_gid) for status in (os.stat(host + path) for path in paths)}
+    return {owner: _user_namespace(owner, guest, proc) for owner in owners}
 
 
 def bind(source: str, target: str, namespaces: Mapping[Owner, int]) -> None:
@@ -33,18 +32,22 @@ def bind(source: str, target: str, namespaces: Mapping[Owner, int]) -> None:
     Without *namespaces*, owners stay as they are. Raises OSError where the file system of *source* cannot do that, and
     where a symbolic link stands in the way.
     """
-    found = syscalls.open_direct(source)
-    try:
-        flags = _OPEN_TREE_CLONE | syscalls.AT_RECURSIVE | syscalls.AT_EMPTY_PATH
-        tree = call("open_tree", found, b"", flags)
-    finally:
-        os.close(found)
+    tree = cloned(source)
     try:
         if namespaces:
             syscalls.idmap_mount(tree, _of_owner(tree, namespaces))
-        call("move_mount", tree, b"", syscalls.AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
+        syscalls.attach(tree, target)
     finally:
         os.close(tree)
+
+
+def cloned(source: str) -> int:
+    """A descriptor of a mount of its own of what is at *source*, attached nowhere yet."""
+    found = syscalls.open_direct(source)
+    try:
+        return call("open_tree", found, b"", _OPEN_TREE_CLONE | syscalls.AT_RECURSIVE | syscalls.AT_EMPTY_PATH)
+    finally:
+        os.close(found)
 
 
 def _of_owner(tree: int, namespaces: Mapping[Owner, int]) -> int:
@@ -54,7 +57,7 @@ def _of_owner(tree: int, namespaces: Mapping[Owner, int]) -> int:
     return namespaces[status.st_uid, status.st_gid]
 
 
-def _user_namespace(owner: Owner, guest: int) -> int:
+def _user_namespace(owner: Owner, guest: int, proc: int) -> int:
     told, tell = os.pipe()
     parent = os.getpid()
     child = os.fork()
@@ -71,11 +74,23 @@ def _user_namespace(owner: Owner, guest: int) -> int:
         os.close(tell)
         if not os.read(told, 1):
             raise OSError("no user namespace can be had for the owners of granted files")
+        held = call("pidfd_open", child, 0)
+        known = pid_outside(held, proc)
+        os.close(held)
         for name, inside in (("uid_map", owner[0]), ("gid_map", owner[1])):
-            with open(f"/proc/{child}/{name}", "w", encoding="ascii") as file:
+            with open(os.open(f"{known}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc), "w") as file:
                 file.write(f"{inside} {guest} 1")
-        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"{known}/ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
     finally:
         os.close(told)
         os.kill(child, syscalls.SIGKILL)
         os.waitpid(child, 0)
+
+
+def pid_outside(held: int, proc: int) -> int:
+    """What the process of pidfd *held* is called where /proc was opened as *proc*, which may be outside of here."""
+    opened = os.open(f"self/fdinfo/{held}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        return int(os.read(opened, 1024).partition(b"Pid:")[2].split()[0])
+    finally:
+        os.close(opened)

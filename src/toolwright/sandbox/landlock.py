@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import stat
 
@@ -55,6 +56,7 @@ class _NetPort(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
 
 
+@functools.cache
 def abi() -> int:
     """The version of Landlock that this kernel has, 0 if none."""
     try:
@@ -71,25 +73,36 @@ def _all_of(version: int) -> int:
     return rights
 
 
-def ruleset(paths: Iterable[tuple[str | int, int]], port: int = 0) -> int:
-    """A descriptor of rules that allow what *paths* say and, if *port* is given, connecting to that TCP port.
+Rule = tuple[int, int]
+"""A descriptor of a path, and what may be done there and below."""
 
-    A descriptor may stand for a path; it is closed.
-    """
+
+def rule(path: str | int, allowed: int) -> Rule:
+    """What *allowed* comes to for *path*, a descriptor or a name that is opened here; files know fewer rights."""
+    target = path if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
+    if not stat.S_ISDIR(os.fstat(target).st_mode):
+        allowed &= _ON_FILES
+    return target, allowed & _all_of(abi())
+
+
+def ruleset(rules: Iterable[Rule], ports: Iterable[int] = ()) -> int:
+    """A descriptor of *rules* that also allow connecting to the TCP *ports*."""
     version = abi()
-    rights = _all_of(version)
-    handled = _Ruleset(rights, 0, 0)
-    if version >= 4:
-        handled.net = _BIND_TCP | _CONNECT_TCP
-    if version >= 6:
-        handled.scoped = _SCOPE_ABSTRACT_UNIX | _SCOPE_SIGNAL
+    handled = _Ruleset(
+        _all_of(version),
+        _BIND_TCP | _CONNECT_TCP if version >= 4 else 0,
+        _SCOPE_ABSTRACT_UNIX | _SCOPE_SIGNAL if version >= 6 else 0,
+    )
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     descriptor = call("landlock_create_ruleset", ctypes.byref(handled), size, 0)
-    for path, allowed in paths:
-        _allow(descriptor, path, allowed & rights)
-    if port and version >= 4:
-        rule = _NetPort(_CONNECT_TCP, port)
-        call("landlock_add_rule", descriptor, _RULE_NET_PORT, ctypes.byref(rule), 0)
+    path_rule = _PathBeneath()
+    address = ctypes.byref(path_rule)
+    for target, allowed in rules:
+        path_rule.parent_fd, path_rule.allowed = target, allowed
+        call("landlock_add_rule", descriptor, _RULE_PATH_BENEATH, address, 0)
+    for port in ports if version >= 4 else ():
+        port_rule = _NetPort(_CONNECT_TCP, port)
+        call("landlock_add_rule", descriptor, _RULE_NET_PORT, ctypes.byref(port_rule), 0)
     return descriptor
 
 
@@ -97,14 +110,3 @@ def restrict(descriptor: int) -> None:
     """Hold this thread to the rules of *descriptor*, which is closed. `no_new_privs` must be set."""
     call("landlock_restrict_self", descriptor, 0)
     os.close(descriptor)
-
-
-def _allow(ruleset: int, path: str | int, allowed: int) -> None:
-    target = path if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISDIR(os.fstat(target).st_mode):
-            allowed &= _ON_FILES
-        rule = _PathBeneath(allowed, target)
-        call("landlock_add_rule", ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
-    finally:
-        os.close(target)

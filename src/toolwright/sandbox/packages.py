@@ -7,26 +7,26 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import stat
 import sys
 import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from toolwright.errors import FaultError, SpecError
+from toolwright.errors import FaultError, SpecError, ToolwrightError
+from toolwright.packagerules import PackageRules
+from toolwright.sandbox.packagesets import Held, PackageSet, collect, package_sets, remove, sweep
 from toolwright.sandbox.pip_settings import UvSettings, uv_settings
 from toolwright.sandbox.uv_process import UvRun, error_of, run_uv
+from toolwright.sandbox.versions import LOCKED, NAME, choose
 
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _VERSION = r"(?:===?|~=|!=|<=?|>=?)\s*[A-Za-z0-9.*+!_-]+"
 _REQUIREMENT = re.compile(
-    rf"(?P<name>{_NAME})\s*(?P<extras>\[\s*{_NAME}(?:\s*,\s*{_NAME})*\s*\])?\s*(?P<versions>{_VERSION}(?:\s*,\s*{_VERSION})*)?"
+    rf"(?P<name>{NAME})\s*(?P<extras>\[\s*{NAME}(?:\s*,\s*{NAME})*\s*\])?\s*(?P<versions>{_VERSION}(?:\s*,\s*{_VERSION})*)?"
 )
-_LOCKED = re.compile(rf"(?P<pin>{_NAME}==[A-Za-z0-9.+!_-]+)(?: --hash=sha256:[0-9a-f]{{64}})+")
 _LAYOUT = "1"
 _PULSE_S = 5.0
 
@@ -35,7 +35,10 @@ class Environments:
     """Sets of packages below the folder *cache*: locked by name, built once by uv from wheels, shared by all tools.
 
     Thread-safe, and safe among processes that share *cache*. `on_progress` hears a sentence now and then.
+    Whenever one is built, those go that no process holds, that are not among the locks of *needed*, and that nobody
+    asked for during *unused_days* (None: none ever goes).
     The person's pip settings (index, find-links, certificate, constraints) hold here too; no build script ever runs.
+    *rules* say how old a release must be; by default any may be taken.
     """
 
     def __init__(
@@ -45,11 +48,17 @@ class Environments:
         on_progress: Callable[[str], None] | None = None,
         lock_timeout: float = 120.0,
         build_timeout: float = 600.0,
+        unused_days: float | None = None,
+        needed: Callable[[], Iterable[Sequence[str]]] | None = None,
+        rules: PackageRules | None = None,
     ) -> None:
         self._cache = Path(cache)
         self._say = on_progress or _say_nothing
         self._lock_s = lock_timeout
         self._build_s = build_timeout
+        self._unused_days, self._needed = unused_days, needed
+        self._rules = rules or PackageRules()
+        self._held = Held(self._cache)
         self._locks: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._settings: UvSettings | None = None
         self._mutex = threading.Lock()
@@ -57,8 +66,8 @@ class Environments:
     def lock(self, packages: Sequence[str], *, cancel: threading.Event | None = None) -> tuple[str, ...]:
         """`name==version --hash=sha256:…` for *packages* and all they need, sorted.
 
-        SpecError for a requirement that is none, an unknown package, or one without a wheel; FaultError for trouble
-        with index, network or disk.
+        SpecError for a requirement that is none, a package that there is not, one without a wheel, or one whose
+        release is too young; FaultError for trouble with index, network or disk.
         """
         wanted = tuple(sorted({_requirement(package) for package in packages}))
         if not wanted:
@@ -76,50 +85,85 @@ class Environments:
         """
         lines = tuple(sorted(set(lock)))
         for line in lines:
-            if not _LOCKED.fullmatch(line):
+            if not LOCKED.fullmatch(line):
                 raise SpecError(f"{line[:200]!r} is not a locked package; write 'name==version --hash=sha256:…'.")
         home = self._cache / _key(lines)
+        self._held.hold(home.name)  # before it is looked for: from here on it stays
         if not home.is_dir():
             with _faults("The folder of packages"):
                 self._build_once(home, lines, cancel)
+            self._collect_quietly()
         return home / "site-packages"
+
+    def sets(self) -> list[PackageSet]:
+        """The sets that are built, the longest unused first. FaultError."""
+        with _faults("The folder of packages"):
+            return package_sets(self._cache)
+
+    def collect(self, unused_days: float) -> list[PackageSet]:
+        """Remove the sets that no process holds, no lock of *needed* names and nobody used for so long; those.
+
+        Safe while other processes use and build sets. FaultError where a folder cannot be removed.
+        """
+        with _faults("The folder of packages"):
+            needed = {_key(tuple(sorted(set(lock)))) for lock in self._needed()} if self._needed is not None else set()
+            return collect(self._cache, needed, unused_days)
+
+    def close(self) -> None:
+        """Let go of the sets that were used: they may be removed from now on."""
+        self._held.close()
+
+    def _collect_quietly(self) -> None:
+        if self._unused_days is None:
+            return
+        try:
+            gone = self.collect(self._unused_days)
+        except ToolwrightError as error:
+            self._say(f"old sets of packages could not be removed: {error}")
+            return
+        if gone:
+            size = sum(one.size for one in gone) // 10**6
+            self._say(f"removed {len(gone)} sets of packages unused for {self._unused_days:g} days, {size} MB")
 
     # -- versions --------------------------------------------------------------------------------------------------
 
     def _resolve(self, wanted: tuple[str, ...], cancel: threading.Event | None) -> tuple[str, ...]:
+        settings = self._uv()
+        arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate"]
+        arguments += [*self._common(), *(("--no-index",) if settings.no_index else ())]
+        arguments += [part for place in settings.constraints for part in ("--constraints", place)]
         with _faults("Choosing versions of packages"), self._scratch() as scratch:
             asked = scratch / "requirements.in"
-            asked.write_text("\n".join(wanted) + "\n")
-            settings = self._uv()
-            arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate"]
-            arguments += [*self._common(), *(("--no-index",) if settings.no_index else ())]
-            arguments += [part for place in settings.constraints for part in ("--constraints", place)]
-            run = self._run([*arguments, str(asked)], self._lock_s, cancel)
-            if run.code and isinstance(failed := error_of(run, wanted), FaultError):
-                # Without an index, what uv has seen before may still answer.
-                run = self._run([*arguments, "--offline", str(asked)], self._lock_s, cancel)
-                if run.code:
-                    raise failed
-            if run.code:
-                raise error_of(run, wanted)
-            return _locked_lines(run.output, wanted)
+
+            def ask(requirements: Sequence[str], *options: str) -> UvRun:
+                asked.write_text("\n".join(requirements) + "\n")
+                line = [*arguments, *options, str(asked)]
+                run = self._run(line, self._lock_s, cancel)
+                if run.code and isinstance(failed := error_of(run, requirements), FaultError):
+                    # Without an index, what uv has seen before may still answer.
+                    run = self._run([*line, "--offline"], self._lock_s, cancel)
+                    if run.code:
+                        raise failed
+                return run
+
+            return choose(wanted, ask, self._rules, self._say, settings.environment.get("UV_EXCLUDE_NEWER", ""))
 
     # -- folders ---------------------------------------------------------------------------------------------------
 
     def _build_once(self, home: Path, lines: tuple[str, ...], cancel: threading.Event | None) -> None:
         self._cache.mkdir(parents=True, exist_ok=True)
-        with self._held(home, cancel) as held:
+        with self._locked(home, cancel) as held:
             if home.is_dir():
                 return  # another process built it while we waited
             self._sweep()
             building = _building(home)
-            _remove(building)  # a build that was killed
+            remove(building)  # a build that was killed
             try:
                 self._build(building, lines, cancel, held)
                 building.rename(home)
                 _sync_folder(self._cache)
             finally:
-                _remove(building)
+                remove(building)
 
     def _build(self, building: Path, lines: tuple[str, ...], cancel: threading.Event | None, held: int) -> None:
         pins = [line.partition(" ")[0] for line in lines]
@@ -142,10 +186,11 @@ class Environments:
         for folder in self._cache.glob("*.building"):
             with contextlib.suppress(OSError), open(folder.with_suffix(".lock"), "ab") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(folder)
+                remove(folder)
+        sweep(self._cache)
 
     @contextlib.contextmanager
-    def _held(self, home: Path, cancel: threading.Event | None) -> Iterator[int]:
+    def _locked(self, home: Path, cancel: threading.Event | None) -> Iterator[int]:
         """Hold the lock of one set among all processes and threads."""
         deadline = time.monotonic() + self._build_s
         said = False
@@ -224,20 +269,6 @@ def _requirement(text: str) -> str:
     return re.sub(r"\s+", "", name + (found["extras"] or "") + (found["versions"] or ""))
 
 
-def _locked_lines(output: str, wanted: Sequence[str]) -> tuple[str, ...]:
-    joined = output.replace("\\\n", " ")
-    lines = [
-        " ".join(line.split()) for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")
-    ]
-    for line in lines:
-        if not _LOCKED.fullmatch(line):
-            raise SpecError(
-                f"The packages {', '.join(wanted)} need {line[:200]!r}, which is not a plain version with hashes. "
-                "Choose another package."
-            )
-    return tuple(sorted(lines))
-
-
 def _key(lines: Sequence[str]) -> str:
     """What the content of a set depends on: lock, Python version, platform, and how this module lays it out."""
     python = f"{sys.implementation.cache_tag} {sysconfig.get_config_var('SOABI')} {sysconfig.get_platform()}"
@@ -257,15 +288,6 @@ def _make_read_only(folder: Path) -> None:
                 executable = os.stat(path).st_mode & stat.S_IXUSR
                 os.chmod(path, 0o555 if executable else 0o444)
         os.chmod(parent, 0o555)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder that may be read-only, or not there."""
-    if not folder.exists():
-        return
-    for parent, _, _ in os.walk(folder):
-        os.chmod(parent, 0o700)
-    shutil.rmtree(folder)
 
 
 def _sync_file_system(folder: Path) -> None:

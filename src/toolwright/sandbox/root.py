@@ -13,6 +13,7 @@ from toolwright.sandbox import elf
 # What wheels may expect of a machine (PEP 600), and what glibc itself loads late.
 _EXPECTED_LIBRARIES = (
     *("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libresolv.so.2"),
+    "libnss_files.so.2",  # how names were looked up before glibc 2.34
     *("libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "libexpat.so.1"),
 )
 _FILES = (

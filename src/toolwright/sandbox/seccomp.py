@@ -32,6 +32,7 @@ _PRETEND = _ERRNO  # error 0: the call reports success and does nothing
 
 _NEW_NAMESPACES = 0x7E020000 | 0x80
 _CLONE_THREAD = 0x00010000 | 0x00000400  # with the same descriptors: their limit holds for all threads together
+_OF_OTHERS = 0x00002000 | 0x00008000  # CLONE_PTRACE, CLONE_PARENT: a child that is not simply one's own
 _SET_ID_BITS = 0o6000
 _NAMELESS = 0o20000000  # of O_TMPFILE, without the O_DIRECTORY in it
 _AF_UNIX, _AF_INET = 1, 2
@@ -48,6 +49,9 @@ _TCP_OPTIONS = (1, 4, 5, 6, 18)  # no delay, keep-alive, user time-out
 _MSG_ODD = 0x20000001  # MSG_FASTOPEN connects by itself, MSG_OOB is out of band
 _O_EXCL = 0o200  # of a pipe: a notification queue
 _XATTRS = ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr")
+
+_OF_A_PROCESS = ("getpgid", "getsid", "sched_getaffinity", "sched_getparam", "sched_getscheduler")
+"""Calls that would tell which other processes there are."""
 
 _LATER = {"clone3": 435, "io_uring_setup": 425, "openat2": 437}
 """Calls that libraries try first and do without when the kernel is too old to have them."""
@@ -72,7 +76,7 @@ def _one_of(load: _Code, values: Sequence[int], then: _Code, otherwise: int = _D
     return [*load, *tests, *_ret(otherwise), *then]
 
 
-def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[str, _Code]:
+def _checks(pid: int, network: bool, namespaces: bool, landlock: int, processes: bool) -> dict[str, _Code]:
     """For each call that depends on its arguments, the code that decides."""
     allow = _ret(_ALLOW)
     no_set_id = 0xFFFFFFFF & _SET_ID_BITS
@@ -85,6 +89,8 @@ def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[st
         "kill": own,
         "tgkill": own,
         "tkill": own,
+        **dict.fromkeys(_OF_A_PROCESS, _one_of(_argument(0), (0, pid), allow)),
+        "getpriority": _one_of(_argument(1), (0, pid), allow),
         # Only asking: the address of new limits must be null.
         "prlimit64": _one_of(
             _argument(0), (0, pid), _one_of(_argument(2), (0,), _one_of(_argument(2, high=True), (0,), allow))
@@ -118,6 +124,10 @@ def _checks(pid: int, network: bool, namespaces: bool, landlock: int) -> dict[st
         on_tcp = _one_of(_argument(1), (_IPPROTO_TCP,), _one_of(_argument(2), _TCP_OPTIONS, allow))
         on_any = _one_of(_argument(2), _SOCKET_OPTIONS, allow)
         checks["setsockopt"] = [*_argument(1), (_JEQ, 0, len(on_any), _SOL_SOCKET), *on_any, *on_tcp]
+    if processes:
+        # Its pid namespace holds its own processes and no others.
+        checks |= dict.fromkeys(("kill", "tgkill", "tkill", *_OF_A_PROCESS), allow)
+        checks["clone"] = _one_of(_argument(0, _NEW_NAMESPACES & ~0xFF | _OF_OTHERS), (0,), allow)
     for name, mode in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2)):
         # Landlock knows nothing of modes and times: without a root of its own, a guest must not change any.
         checks[name] = _one_of(_argument(mode, no_set_id), (0,), allow) if namespaces else _ret(_PRETEND)
@@ -162,10 +172,16 @@ def _append(ranges: list[tuple[int, _Code]], start: int, code: _Code) -> None:
         ranges.append((start, code))
 
 
-def program(pid: int, *, network: bool = False, namespaces: bool = True, landlock: int = 0) -> bytes:
-    """The filter for the guest that is *pid* to itself; *landlock* is the kernel's version of it, 0 for none."""
-    checks = _checks(pid, network, namespaces, landlock)
-    decisions = [(number, checks.get(name, _ret(_ALLOW))) for name, number in numbers(MACHINE).items()]
+def program(
+    pid: int, *, network: bool = False, namespaces: bool = True, landlock: int = 0, processes: bool = False
+) -> bytes:
+    """The filter for the guest that is *pid* to itself; *landlock* is the kernel's version of it, 0 for none.
+
+    *processes*: it may start others and run programs, which it needs a pid namespace of its own for.
+    """
+    checks = _checks(pid, network, namespaces, landlock, processes)
+    known = numbers(MACHINE, processes=processes)
+    decisions = [(number, checks.get(name, _ret(_ALLOW))) for name, number in known.items()]
     decisions += [(number, _ret(_NO_SUCH_CALL)) for number in (*_LATER.values(), _MEMFD[MACHINE])]
     code = [
         (_LD, 0, 0, 4),
@@ -184,4 +200,4 @@ class _Program(ctypes.Structure):
 def install(code: bytes) -> None:
     """Put the filter on this thread, for good. `no_new_privs` must be set. Raises OSError."""
     filled = _Program(len(code) // 8, code)
-    prctl(PR_SET_SECCOMP, 2, ctypes.byref(filled))
+    prctl(PR_SET_SECCOMP, 2, ctypes.addressof(filled))

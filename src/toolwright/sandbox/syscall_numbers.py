@@ -49,11 +49,18 @@ _AARCH64 = """
     fchmodat=53 fchmodat2=452 utimensat=88 truncate=45
 """
 
+_PROCESSES = {
+    "x86_64": "fork=57 vfork=58 execve=59 setsid=112 setpgid=109",
+    "aarch64": "execve=221 setsid=157 setpgid=154",
+}
+"""What a guest may call beside those if it may start other programs."""
+
 
 def _table(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in (pair.split("=") for pair in text.split())}
 
 
-def numbers(machine: str) -> dict[str, int]:
-    """The table of *machine*. Raises KeyError for one that is not known."""
-    return _table({"x86_64": _X86_64, "aarch64": _AARCH64}[machine])
+def numbers(machine: str, *, processes: bool = False) -> dict[str, int]:
+    """The table of *machine*; with *processes* for a guest that may start some. KeyError for an unknown machine."""
+    table = _table({"x86_64": _X86_64, "aarch64": _AARCH64}[machine])
+    return table | _table(_PROCESSES[machine]) if processes else table

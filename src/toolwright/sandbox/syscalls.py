@@ -13,15 +13,37 @@ MACHINE = os.uname().machine
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.syscall.argtypes = (ctypes.c_long, *[ctypes.c_void_p] * 6)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+_ZEROS = (0,) * 6
 
 _NUMBERS = {  # the calls made here, by machine; those from 424 on have one number everywhere
-    "x86_64": {"capset": 126, "pivot_root": 155, "mount": 165, "umount2": 166, "unshare": 272},
-    "aarch64": {"capset": 91, "pivot_root": 41, "mount": 40, "umount2": 39, "unshare": 97},
+    "x86_64": {
+        "capset": 126,
+        "pivot_root": 155,
+        "mount": 165,
+        "umount2": 166,
+        "unshare": 272,
+        "setns": 308,
+        "sethostname": 170,
+    },
+    "aarch64": {
+        "capset": 91,
+        "pivot_root": 41,
+        "mount": 40,
+        "umount2": 39,
+        "unshare": 97,
+        "setns": 268,
+        "sethostname": 161,
+    },
 }
 _EVERYWHERE = {
     "pidfd_send_signal": 424,
     "open_tree": 428,
     "move_mount": 429,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "fsmount": 432,
     "pidfd_open": 434,
     "close_range": 436,
     "openat2": 437,
@@ -40,15 +62,16 @@ CLONE_NEWNET = 0x40000000
 
 MS_NOSUID = 2
 MS_NODEV = 4
-MS_NOEXEC = 8
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
 MNT_DETACH = 2
 
 MOUNT_ATTR_RDONLY = 1
 MOUNT_ATTR_NOSUID = 2
 MOUNT_ATTR_NODEV = 4
+MOUNT_ATTR_NOEXEC = 8
 MOUNT_ATTR_IDMAP = 0x00100000
 AT_RECURSIVE = 0x8000
 AT_EMPTY_PATH = 0x1000
@@ -74,32 +97,39 @@ SUPPORTED = MACHINE in _NUMBERS
 
 
 def call(name: str, *arguments: Any) -> int:
-    """System call *name*; integers are passed as longs, everything else as ctypes does. Raises OSError."""
+    """System call *name* with numbers, bytes, and what ctypes takes for an address. Raises OSError."""
     number = _EVERYWHERE.get(name)
     if number is None:
         number = _NUMBERS[MACHINE][name]
-    passed = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
-    result = int(_libc.syscall(ctypes.c_long(number), *passed))
+    result = int(_libc.syscall(number, *arguments, *_ZEROS[len(arguments) :]))
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, f"{name}: {os.strerror(error)}")
     return result
 
 
-def prctl(option: int, *arguments: Any) -> int:
-    """prctl(2)."""
-    passed = [ctypes.c_ulong(one) if isinstance(one, int) else one for one in arguments]
-    passed += [ctypes.c_ulong(0)] * (4 - len(passed))
-    result = int(_libc.prctl(ctypes.c_int(option), *passed))
+def prctl(option: int, *arguments: int) -> int:
+    """prctl(2); an address is given as a number."""
+    result = int(_libc.prctl(option, *arguments, *_ZEROS[len(arguments) : 4]))
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, f"prctl {option}: {os.strerror(error)}")
     return result
 
 
+def set_host_name(name: str) -> None:
+    """Be called *name* in this uts namespace."""
+    call("sethostname", name.encode(), len(name))
+
+
 def unshare(flags: int) -> None:
     """Leave the namespaces named by CLONE_ *flags* for new ones."""
     call("unshare", flags)
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """Enter the namespace of CLONE_ *kind* that *descriptor* stands for."""
+    call("setns", descriptor, kind)
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
@@ -115,6 +145,28 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
         )
     except OSError as error:
         raise OSError(error.errno, f"mount {kind or source} on {target}: {os.strerror(error.errno or 0)}") from None
+
+
+_FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 1, 1
+_FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 1, 6
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+
+
+def detached_tmpfs(attributes: int, **options: object) -> int:
+    """A descriptor of a new tmpfs that is mounted nowhere yet; *options* are those of its mount. Raises OSError."""
+    opened = call("fsopen", b"tmpfs", _FSOPEN_CLOEXEC)
+    try:
+        for name, value in options.items():
+            call("fsconfig", opened, _FSCONFIG_SET_STRING, name.encode(), str(value).encode(), 0)
+        call("fsconfig", opened, _FSCONFIG_CMD_CREATE, None, None, 0)
+        return call("fsmount", opened, _FSMOUNT_CLOEXEC, attributes)
+    finally:
+        os.close(opened)
+
+
+def attach(mounted: int, target: str) -> None:
+    """Mount what descriptor *mounted* holds, as `detached_tmpfs` gives it, on *target*."""
+    call("move_mount", mounted, b"", AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
 
 
 class _MountAttr(ctypes.Structure):
@@ -172,15 +224,16 @@ class _CapHeader(ctypes.Structure):
 def drop_bounds() -> None:
     """Make sure that no capability can ever be had again, as far as we may: that takes one itself."""
     for number in range(64):
-        try:
-            prctl(PR_CAPBSET_DROP, number)
-        except OSError:  # past the last one this kernel knows, or without the right to drop any
-            break
+        if _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
+            break  # past the last one this kernel knows, or without the right to drop any
+
+
+_CAPABILITIES = _CapHeader(0x20080522, 0)
+_NONE = (ctypes.c_uint32 * 6)()
 
 
 def drop_capabilities() -> None:
     """Give up every capability, in every set."""
     drop_bounds()
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    header = _CapHeader(0x20080522, 0)
-    call("capset", ctypes.byref(header), (ctypes.c_uint32 * 6)())
+    call("capset", ctypes.byref(_CAPABILITIES), _NONE)

@@ -101,6 +101,14 @@ def _end(process: subprocess.Popen[str]) -> None:
             stream.close()
 
 
+def is_unknown(run: UvRun, packages: Sequence[str]) -> bool:
+    """Whether *run* failed because the index does not know one of *packages* (requirements)."""
+    unknown = _UNKNOWN.search(run.errors) if run.code else None
+    return unknown is not None and any(
+        re.split(r"[\[<>=!~\s]", one, maxsplit=1)[0] == unknown["name"] for one in packages
+    )
+
+
 def error_of(run: UvRun, packages: Sequence[str]) -> SpecError | FaultError:
     """Why *run* failed for *packages*, in one or two sentences with the cure."""
     names = ", ".join(packages)
@@ -112,9 +120,10 @@ def error_of(run: UvRun, packages: Sequence[str]) -> SpecError | FaultError:
         return FaultError(f"The packages {names} could not be fetched: {said}. {_NETWORK_CURE}")
     unknown = _UNKNOWN.search(said)
     if unknown is not None:
+        made_up = " The name may be made up;" if is_unknown(run, packages) else " One of those needs it;"
         return SpecError(
-            f"There is no package {unknown['name']!r} (asked for: {names}). Write the name that the package index "
-            "knows, or do without it."
+            f"There is no package {unknown['name']!r} (asked for: {names}): the package index does not know it."
+            f"{made_up} nothing was installed. Write the name that the index knows, or do without it."
         )
     if _NO_WHEEL.search(said):
         return SpecError(

@@ -14,7 +14,14 @@ from toolwright.screen.names import Names
 from toolwright.screen.network import network_findings
 from toolwright.screen.packages import language_model_library, undeclared
 from toolwright.screen.paths import path_findings
-from toolwright.screen.tables import ALLOWED_BELOW, BESIDE_THE_TOOL, REFUSED, REFUSED_ATTRIBUTES, WHOLE_MODULES
+from toolwright.screen.tables import (
+    ALLOWED_BELOW,
+    BESIDE_THE_TOOL,
+    PROCESSES,
+    REFUSED,
+    REFUSED_ATTRIBUTES,
+    WHOLE_MODULES,
+)
 
 __all__ = ["Finding", "Names", "parsed", "screen"]
 
@@ -51,8 +58,8 @@ def screen(source: str, *, function: str, grant: Grant, packages: Sequence[str],
     tree = parsed(source)
     names = Names(tree)
     found = [
-        *_imports(names, packages),
-        *_names(names, tree, function),
+        *_imports(names, packages, grant),
+        *_names(names, tree, function, grant),
         *_computed(names, tree),
         *_patches(names, tree),
         *_environment(names, tree, grant),
@@ -65,23 +72,26 @@ def screen(source: str, *, function: str, grant: Grant, packages: Sequence[str],
     return tuple(sorted({Finding(line, message, rule) for line, rule, message in found}))
 
 
-def _refused(dotted: str) -> tuple[str, str] | None:
-    """The entry of REFUSED that covers *dotted*, and what to do instead."""
+def _refused(dotted: str, grant: Grant) -> tuple[str, str] | None:
+    """The entry of REFUSED that covers *dotted* for a tool with *grant*, and what to do instead."""
     parts = dotted.split(".")
     heads = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
     if any(head in ALLOWED_BELOW for head in heads):
         return None
     for head in heads:
         for name in (head, head.removesuffix("()")):
+            if name in PROCESSES:
+                more = "; if it cannot be done without, declare powers.subprocess, which a person has to allow"
+                return None if grant.subprocess else (name, REFUSED[name] + more)
             if name in REFUSED:
                 return name, REFUSED[name]
     return None
 
 
-def _imports(names: Names, packages: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+def _imports(names: Names, packages: Sequence[str], grant: Grant) -> Iterator[tuple[int, str, str]]:
     outside: dict[str, int] = {}
     for dotted, statement in names.imports:
-        refused = _refused(dotted)
+        refused = _refused(dotted, grant)
         library = language_model_library(dotted)
         if refused is not None:
             yield statement.lineno, "import", f"import of {dotted}: {refused[1]}"
@@ -108,14 +118,14 @@ def _has_a_way_out(names: Names, statement: ast.stmt) -> bool:
     )
 
 
-def _names(names: Names, tree: ast.Module, function: str) -> Iterator[tuple[int, str, str]]:
+def _names(names: Names, tree: ast.Module, function: str, grant: Grant) -> Iterator[tuple[int, str, str]]:
     beside = beside_the_tool(tree, function)
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
             continue
         inner = isinstance(names.parents.get(node), ast.Attribute)  # seen with what stands behind its dot
         for dotted in names.of(node):
-            refused = None if inner else _refused(dotted)
+            refused = None if inner else _refused(dotted, grant)
             if refused is not None and not (refused[0] in BESIDE_THE_TOOL and node in beside):
                 yield node.lineno, "name", f"{refused[0].removeprefix('builtins.').removesuffix('()')}: {refused[1]}"
             for part in dotted.replace("()", "").split(".")[1:]:
@@ -248,6 +258,6 @@ def _environment(names: Names, tree: ast.Module, grant: Grant) -> Iterator[tuple
 
 def _variable(names: Names, node: ast.expr, grant: Grant) -> Iterator[tuple[int, str, str]]:
     name = names.text(node)
-    if name and name not in grant.secrets and any(word in name.upper() for word in _SECRET_WORDS):
+    if name and name not in grant.secret_names and any(word in name.upper() for word in _SECRET_WORDS):
         message = f"the secret {name} is not declared; declare it in powers.secrets, or take it as a parameter"
         yield node.lineno, "secret", message

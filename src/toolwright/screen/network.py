@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from toolwright.errors import SpecError
 from toolwright.powers import Effect, Grant, host_power, host_within
+from toolwright.screen import raw as raw_clients
 from toolwright.screen.flows import sent
 from toolwright.screen.names import Names
 
@@ -21,35 +22,15 @@ _CLIENTS = (
     "urllib.request",
     "http.client",
     "http.server",
-    "smtplib",
-    "ftplib",
-    "imaplib",
-    "poplib",
-    "nntplib",
-    "telnetlib",
     "xmlrpc.client",
     "xmlrpc.server",
     "socketserver",
-    "socket",
-    "_socket",
     "websocket",
     "websockets",
-    "paramiko",
     "boto3",
     "botocore",
-    "pymongo",
-    "redis",
-    "psycopg2",
-    "pymysql",
-    "asyncio.open_connection",
-    "asyncio.start_server",
-    "asyncio.get_event_loop().create_connection",
-    "asyncio.get_running_loop().create_connection",
-    "asyncio.new_event_loop().create_connection",
     "wsgiref.simple_server",
-    "logging.handlers.SocketHandler",
     "logging.handlers.HTTPHandler",
-    "logging.handlers.SMTPHandler",
 )
 _OFFLINE = (
     "http.client.responses",
@@ -60,14 +41,9 @@ _OFFLINE = (
     "requests.exceptions",
     "requests.structures",
     "httpx.URL",
-    *(
-        f"socket.{name}"
-        for name in (
-            *("inet_aton", "inet_ntoa", "inet_pton", "inet_ntop", "htons", "htonl", "ntohs", "ntohl"),
-            *("AF_INET", "AF_INET6", "error", "herror", "gaierror", "timeout", "gethostname"),
-        )
-    ),
 )
+_ALONE_NO_USE = ("socket", "http.client", "urllib.request", "requests", "httpx")
+"""Modules whose import is no use yet."""
 _READERS = re.compile(r"pandas\.read_\w+\Z")
 _CHANGES = re.compile(
     r"(?:requests|httpx|aiohttp\.ClientSession\(\)|(?:requests\.[Ss]ession|httpx\.(?:Async)?Client)\(\))"
@@ -83,43 +59,52 @@ _NAMESPACES = re.compile(
 _ABOUT_US = frozenset({"user-agent", "referer", "origin", "from"})
 
 
-def uses_network(names: Names, tree: ast.Module) -> ast.AST | None:
-    """The first place where the source uses a network client, or None."""
+def first_use(names: Names, tree: ast.Module, clients: tuple[str, ...], offline: tuple[str, ...]) -> ast.AST | None:
+    """The first place where the source uses one of *clients* for what is not among *offline*, or None."""
+
+    def is_client(dotted: str) -> bool:
+        return _below(dotted, clients) and not _below(dotted, offline)
+
     for dotted, statement in names.imports:
-        if dotted in _CLIENTS and dotted not in ("socket", "http.client", "urllib.request", "requests", "httpx"):
-            return statement
-        if _is_client(dotted) and dotted not in _CLIENTS:
+        if is_client(dotted) and dotted not in _ALONE_NO_USE:
             return statement
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Name, ast.Attribute)) and not isinstance(names.parents.get(node), ast.Attribute):
-            if any(_is_client(dotted) for dotted in names.of(node)):
-                return node
-        elif isinstance(node, ast.Call) and _reads_url(names, node):
+        whole = isinstance(node, (ast.Name, ast.Attribute)) and not isinstance(names.parents.get(node), ast.Attribute)
+        if whole and any(map(is_client, names.of(node))):
             return node
     return None
 
 
 def network_findings(names: Names, tree: ast.Module, grant: Grant, effect: Effect) -> Iterator[tuple[int, str, str]]:
     """Line, rule and message of each undeclared host and change."""
-    used = uses_network(names, tree)
-    if used is None:
-        return
-    line = getattr(used, "lineno", 1)
-    if not grant.hosts:
+    raw = first_use(names, tree, raw_clients.CLIENTS, raw_clients.OFFLINE)
+    yield from raw_clients.raw_findings(names, tree, raw, grant)
+    used = first_use(names, tree, _CLIENTS, _OFFLINE) or _url_reader(names, tree)
+    if used is not None:
+        yield from _http_findings(names, tree, used, grant)
+    if effect != "writes" and ((used and grant.http_hosts) or (raw and grant.tcp_hosts)):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield from _changes(names, node)
+
+
+def _http_findings(names: Names, tree: ast.Module, used: ast.AST, grant: Grant) -> Iterator[tuple[int, str, str]]:
+    if not grant.http_hosts:
         host = next((_host(text) for _, text in _urls(names, ast.walk(tree)) if _host(text)), None)
         named = f"'{host}'" if host else "the host that it talks to, such as 'api.example.com:443',"
-        yield line, "host", f"it uses the network and declares no host; declare {named} in powers.hosts"
+        message = f"it uses the network and declares no host; declare {named} in powers.hosts"
+        yield getattr(used, "lineno", 1), "host", message
         return
     # An address that is only shown (a link in the answer) is nobody's host.
     for where, text in [*_urls(names, sent(names, tree, _is_client)), *_connections(names, tree)]:
         host = _host(text)
-        if host and not any(host_within(host, own) for own in grant.hosts):
-            granted = ", ".join(grant.hosts)
+        if host and not any(host_within(host, own) for own in grant.http_hosts):
+            granted = ", ".join(grant.http_hosts)
             yield where, "host", f"host '{host}' is not declared (declared: {granted}); declare it in powers.hosts"
-    if effect != "writes":
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                yield from _changes(names, node)
+
+
+def _url_reader(names: Names, tree: ast.Module) -> ast.AST | None:
+    return next((node for node in ast.walk(tree) if isinstance(node, ast.Call) and _reads_url(names, node)), None)
 
 
 def _is_client(dotted: str) -> bool:
@@ -183,11 +168,7 @@ def _connections(names: Names, tree: ast.Module) -> Iterator[tuple[int, str]]:
             continue
         for dotted in names.of(node.func):
             first = node.args[0]
-            if dotted in ("socket.create_connection", "socket.socket().connect") and isinstance(first, ast.Tuple):
-                host, port = names.text(first.elts[0]), names.constant(first.elts[-1])
-                if host and isinstance(port, int):
-                    yield node.lineno, f"https://{host}:{port}"
-            elif dotted in ("http.client.HTTPSConnection", "http.client.HTTPConnection"):
+            if dotted in ("http.client.HTTPSConnection", "http.client.HTTPConnection"):
                 scheme = "https" if "HTTPS" in dotted else "http"
                 yield node.lineno, f"{scheme}://{names.text(first) or ''}"
 

@@ -26,7 +26,7 @@ def undeclared(imported: Iterable[str], packages: Sequence[str]) -> dict[str, st
         if not name or name in sys.stdlib_module_names or name in brought:
             explained.add(brought.get(name, ""))
             continue
-        bringing = _distributions(name) & declared
+        bringing = distributions(name) & declared
         explained |= bringing
         if not bringing:
             missing[name] = min(DISTRIBUTIONS.get(name, (package_name(name),)), key=len)
@@ -38,6 +38,7 @@ def undeclared(imported: Iterable[str], packages: Sequence[str]) -> dict[str, st
     return missing
 
 
-def _distributions(name: str) -> set[str]:
+def distributions(name: str) -> set[str]:
+    """What packages that bring the import *name* may be called."""
     plain = package_name(name) if name[0].isalnum() else name.lower()
     return {*DISTRIBUTIONS.get(name, ()), plain, f"python-{plain}", f"py{plain}", f"{plain}-py", f"py-{plain}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _NO_PROCESS = "a tool starts no other program; do it in Python"
+_ONE_PROCESS = "a tool has one process; use a loop or concurrent.futures.ThreadPoolExecutor"
 _NO_CODE = "a tool runs no code made from text; write the logic itself (ast.literal_eval reads literals)"
 _NO_EXIT = "a tool never ends the process; return a value or raise ValueError with a clear message"
 _NO_PICKLE = "unpickling runs foreign code; use json"
@@ -42,7 +43,7 @@ REFUSED: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("multiprocessing", "_multiprocessing", "concurrent.futures.ProcessPoolExecutor", "concurrent.futures.process"),
-        "a tool has one process; use a loop or concurrent.futures.ThreadPoolExecutor",
+        _ONE_PROCESS,
     ),
     **dict.fromkeys(
         (
@@ -179,6 +180,9 @@ REFUSED: dict[str, str] = {
     "builtins.__spec__": _NO_INSIDE,
 }
 """A name here covers everything below it too; with `()` only a call of it."""
+
+PROCESSES = frozenset(name for name, why in REFUSED.items() if why in (_NO_PROCESS, _ONE_PROCESS))
+"""What a tool may use to which `subprocess` was granted."""
 
 ALLOWED_BELOW = ("importlib.metadata", "importlib.resources")
 """Harmless parts of modules that are refused otherwise."""

@@ -13,6 +13,9 @@ from toolwright.search.words import Stems, telling_words, words
 NEAR = 0.7
 """From here on two tools count as near-duplicates; see docs/registry.md for how it was found."""
 
+POSSIBLE = 0.35
+"""From here on it is worth trying whether a tool gives what an example of another one shows."""
+
 _GENERAL_VERBS = """
     calculate check compute create determine fetch find generate get look make obtain perform produce provide retrieve
     return tell whether given current latest
@@ -73,6 +76,23 @@ class Likeness:
     def _within(self, name: str, stems: set[str]) -> float:
         named = self._telling(name)
         return len(named & stems) / len(named) if named else 1.0
+
+
+def pairing(asked: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, str] | None:
+    """Which parameter of the schema *there* each one of *asked* stands for: the same name, else the next of its type.
+
+    None where a parameter of *asked*, or a required one of *there*, has no counterpart.
+    """
+    wanted, own = asked.get("properties", {}), there.get("properties", {})
+    pairs = {name: name for name in wanted if name in own and _match([_type(wanted[name])], [_type(own[name])])}
+    for name in wanted:
+        free = [one for one in own if one not in pairs.values() and _match([_type(wanted[name])], [_type(own[one])])]
+        if name in pairs:
+            continue
+        if not free:
+            return None
+        pairs[name] = free[0]
+    return pairs if set(there.get("required", ())) <= set(pairs.values()) else None
 
 
 def _texts(sketch: Sketch) -> str:

@@ -12,8 +12,14 @@ TOKENIZE = "tokenize='porter unicode61 remove_diacritics 2'"
 
 _MAX_WORDS = 48
 _MAX_WORD = 40
+_MAX_TEXT = 20_000
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
+_CLAUSE = re.compile(
+    r"(?<=[.!?;])\s+|\n+|,\s*(?:and|then|also|as\s+well\s+as)?\s+|\s+(?:and|then|also|as\s+well\s+as|plus)\s+",
+    re.IGNORECASE,
+)
+_MAX_INTENTS = 12
 _STOP_WORDS = """
     a about all also am an and any are as at be been being but by can could did do does for from get give given
     had has have he her his how i if in into is it its just let like me my need not of on one or our out over own
@@ -28,9 +34,24 @@ def words(text: str) -> list[str]:
     return [word.lower()[:_MAX_WORD] for word in _WORD.findall(_CAMEL.sub(" ", text))]
 
 
+def content_words(text: str) -> list[str]:
+    """The words of *text* that say something, as often as they stand there, in order."""
+    return [word for word in words(text) if word not in _STOP]
+
+
 def telling_words(text: str) -> list[str]:
     """The words of *text* that say something (no stop words), each once, in order, at most 48."""
-    return list(dict.fromkeys(word for word in words(text) if word not in _STOP))[:_MAX_WORDS]
+    return list(dict.fromkeys(content_words(text)))[:_MAX_WORDS]
+
+
+def clauses(text: str) -> list[str]:
+    """Each clause of *text* that says something, at most 12: one task may want several things."""
+    return [clause for clause in _CLAUSE.split(text[:_MAX_TEXT]) if telling_words(clause)][:_MAX_INTENTS]
+
+
+def intents(text: str) -> list[list[str]]:
+    """The telling words of each of `clauses`."""
+    return [telling_words(clause) for clause in clauses(text)]
 
 
 class Stems:

@@ -1,27 +1,43 @@
-"""The book of approvals: a person's yes goes in, and answers every later question that it covers."""
+"""The book of approvals: a person's yes goes in, and answers every later question that it covers; all is audited."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
+from toolwright.deeds import Deed, DeedWord
 from toolwright.errors import NotFoundError
+from toolwright.moments import words
 from toolwright.policy import Approval, Question
 from toolwright.powers import Grant
+from toolwright.store.audit import AuditBook
 from toolwright.store.database import Database
 
-_COLUMNS = "namespace, name, powers, packages, effect, origin, digest, who, at, standing"
+_COLUMNS = "namespace, name, powers, packages, effect, origin, digest, who, at, standing, until"
+_HOLDS = "revoked_at IS NULL AND (until IS NULL OR until > ?)"
 
 
 class ApprovalBook:
     """Keeps approvals. Thread-safe; each write is on disk when it returns."""
 
-    def __init__(self, data: Database) -> None:
-        self._data = data
+    def __init__(self, data: Database, audit: AuditBook) -> None:
+        self._data, self._audit = data, audit
 
-    def record(self, approval: Approval) -> None:
-        """Keep *approval*, from now unless it says since when."""
+    def noted(self, what: DeedWord, question: Question, who: str, reason: str = "", run_id: str = "") -> None:
+        """Note in the audit what was asked or answered without an Approval: a question, a no, a yes for this once."""
+        told = "; ".join(filter(None, [about(question), reason.partition("\n")[0]]))
+        self._audit.add(Deed(who, what, question.namespace, question.name, None, told, run_id=run_id))
+
+    def record(self, approval: Approval) -> int:
+        """Keep *approval*, from now unless it says since when; the number that `revoke` takes."""
+        with self._data.writing() as db:
+            return self.add(db, approval)
+
+    def add(self, db: sqlite3.Connection, approval: Approval, asked: int | None = None) -> int:
+        """`record` within the transaction of *db*; *asked* is the number of the question that it answers."""
         row = (
             approval.namespace,
             approval.name,
@@ -33,32 +49,92 @@ class ApprovalBook:
             approval.who,
             approval.at or time.time(),
             int(approval.standing),
+            approval.until,
+            asked,
         )
-        with self._data.writing() as db:
-            db.execute(f"INSERT INTO approvals ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        marks = ", ".join("?" * len(row))
+        number = db.execute(f"INSERT INTO approvals ({_COLUMNS}, request) VALUES ({marks})", row).lastrowid
+        self._audit.add(_yes(approval, "approved", approval.who), within=db)
+        return int(number or 0)
 
     def covering(self, question: Question) -> Approval | None:
         """An approval that holds for *question*, the newest first, or None."""
-        sql = (
-            f"SELECT {_COLUMNS} FROM approvals WHERE revoked_at IS NULL AND namespace = ? "
-            "AND (name = ? OR standing = 1) ORDER BY id DESC"
-        )
         with self._data.reading() as db:
-            rows = db.execute(sql, (question.namespace, question.name)).fetchall()
-        return next((approval for approval in map(_approval, rows) if approval.covers(question)), None)
+            found = _covering(db, question)
+        return None if found is None else found[1]
 
     def list(self, namespace: str = "local") -> list[tuple[int, Approval]]:
         """The approvals that hold, with the id that `revoke` takes, oldest first."""
-        sql = f"SELECT {_COLUMNS}, id FROM approvals WHERE revoked_at IS NULL AND namespace = ? ORDER BY id"
+        sql = f"SELECT {_COLUMNS}, id FROM approvals WHERE {_HOLDS} AND namespace = ? ORDER BY id"
         with self._data.reading() as db:
-            return [(row[-1], _approval(row)) for row in db.execute(sql, (namespace,)).fetchall()]
+            return [(row[-1], _approval(row)) for row in db.execute(sql, (time.time(), namespace)).fetchall()]
 
-    def revoke(self, approval: int) -> None:
+    def cover(self, question: Question, number: int) -> None:
+        """Note that version *number*, which asks *question*, came onto the shelf on a yes that holds; once for each.
+
+        Of the very digest that was said yes to, the yes itself says it.
+        """
+        with self._data.writing() as db:
+            found = _covering(db, question)
+            if found is None or found[1].digest == question.digest:
+                return
+            row = (found[0], question.digest, number, time.time())
+            if db.execute("INSERT OR IGNORE INTO covered VALUES (?, ?, ?, ?)", row).rowcount == 1:
+                told = f"{about(question)}; yes {found[0]} of {found[1].who}"
+                deed = Deed("toolwright", "covered", question.namespace, question.name, number, told)
+                self._audit.add(deed, within=db)
+
+    def digests(self, namespace: str, name: str) -> Sequence[str]:
+        """What was said yes to under this name, newest first: shown to a person, or come onto the shelf on a yes."""
+        sql = (
+            "SELECT digest, at FROM approvals WHERE namespace = ? AND name = ? UNION "
+            "SELECT covered.digest, covered.at FROM covered JOIN approvals ON approvals.id = covered.approval "
+            "WHERE approvals.namespace = ? AND approvals.name = ? ORDER BY 2 DESC"
+        )
+        with self._data.reading() as db:
+            return [str(row[0]) for row in db.execute(sql, (namespace, name, namespace, name)).fetchall()]
+
+    def revoke(self, approval: int, who: str = "person") -> None:
         """Take a yes back; it stays on record. NotFoundError for one that does not hold."""
         with self._data.writing() as db:
-            sql = "UPDATE approvals SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
-            if db.execute(sql, (time.time(), approval)).rowcount != 1:
-                raise NotFoundError(f"No approval with the id {approval} holds.")
+            now = time.time()
+            if (
+                db.execute(
+                    f"UPDATE approvals SET revoked_at = ? WHERE id = ? AND {_HOLDS}", (now, approval, now)
+                ).rowcount
+                != 1
+            ):
+                raise NotFoundError(
+                    f"No yes has the number {approval}, or it holds no longer; `toolwright grants` lists them."
+                )
+            taken = db.execute(f"SELECT {_COLUMNS} FROM approvals WHERE id = ?", (approval,)).fetchone()
+            self._audit.add(_yes(_approval(taken), "approval-revoked", who), within=db)
+
+
+def _covering(db: sqlite3.Connection, question: Question) -> tuple[int, Approval] | None:
+    sql = (
+        f"SELECT {_COLUMNS}, id FROM approvals WHERE {_HOLDS} AND namespace = ? "
+        "AND (name = ? OR standing = 1) ORDER BY id DESC"
+    )
+    rows = db.execute(sql, (time.time(), question.namespace, question.name)).fetchall()
+    found = ((row[-1], _approval(row)) for row in rows)
+    return next((pair for pair in found if pair[1].covers(question)), None)
+
+
+def about(question: Question) -> str:
+    """What the audit says of *question*: digest, powers, effect."""
+    return _about(question.digest, question.words(), question.effect)
+
+
+def _about(digest: str, powers: Sequence[str], effect: str) -> str:
+    return f"digest {digest or '-'}; {', '.join(powers) or 'no powers'}; effect {effect}"
+
+
+def _yes(approval: Approval, what: DeedWord, who: str) -> Deed:
+    powers = approval.grant.words() + [f"package {one}" for one in approval.packages]
+    told = _about(approval.digest, powers, approval.effect) + "; for every tool" * approval.standing
+    told += "" if approval.until is None else f"; until {words(approval.until)}"
+    return Deed(who, what, approval.namespace, approval.name, None, told)
 
 
 def _approval(row: tuple[Any, ...]) -> Approval:
@@ -66,7 +142,7 @@ def _approval(row: tuple[Any, ...]) -> Approval:
     return Approval(
         namespace=row[0],
         name=row[1],
-        grant=Grant(*(tuple(powers[key]) for key in ("hosts", "reads", "writes", "secrets"))),
+        grant=Grant.from_json(powers),
         packages=tuple(json.loads(row[3])),
         effect=row[4],
         origin=row[5],
@@ -74,4 +150,5 @@ def _approval(row: tuple[Any, ...]) -> Approval:
         who=row[7],
         at=row[8],
         standing=bool(row[9]),
+        until=row[10],
     )

@@ -1,47 +1,252 @@
-"""The book of what was decided about tools: who did what to which version, and when; it only grows."""
+"""The book of what was decided: a Deed goes in and is chained to the one before it; a changed or missing line shows.
+
+Each line holds the sha256 of the line before it and of its own columns (`link`). The head (how many lines, the hash of
+the last) is written in the transaction of each line, since a chain alone does not show that its end was cut off. Who
+rewrites lines and head together is found by a head that was kept elsewhere.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import sqlite3
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from toolwright.deeds import Deed, DeedWord
+from toolwright.errors import UserError
 from toolwright.store.database import Database
 from toolwright.store.redaction import Redaction
 
+__all__ = ["AuditBook", "AuditLine", "Deed", "Head", "Verified"]
+
+_HASH = re.compile(r"(?:[0-9a-f]{64})?\Z")
+_DIGEST = re.compile(r"digest ([0-9a-f]{64})")
+_CHAINED = "id, at, who, what, namespace, name, number, detail, run_id"
+"""The columns that a line's hash covers, in this order."""
+_NEWEST = "SELECT (SELECT coalesce(max(id), 0) FROM audit), count, hash FROM (SELECT 1) LEFT JOIN audit_head"
+"""Line and head, in one look."""
+_AT_ONCE = 1000
+"""Lines that are read together."""
+
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """One line of the audit: `what` is `admitted`, `retired`, `restored`, …; `at` in Unix seconds."""
+class Head:
+    """How many lines are chained, and the hash of the last (64 hex digits; '' where there is none)."""
 
-    who: str
-    what: str
-    namespace: str
-    name: str
-    number: int | None = None
-    detail: str = ""
-    at: float = 0.0
+    count: int = 0
+    hash: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.count}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """A deed as it is kept: with the number of its line and its hash."""
+
+    id: int
+    deed: Deed
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Whether the audit is whole. `problem` says what was found first, `line` where; `unchained` lines have no hash."""
+
+    head: Head
+    problem: str = ""
+    line: int | None = None
+    unchained: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Nothing was found."""
+        return not self.problem
+
+
+def head_from(text: str) -> Head:
+    """The head that *text* spells, `COUNT:HASH`, as `str(head)` does. UserError."""
+    count, _, found = text.strip().partition(":")
+    if not (count.isdecimal() and _HASH.match(found)):
+        raise UserError(f"{text!r} is no head of an audit: that is COUNT:HASH, as `toolwright audit verify` prints it.")
+    return Head(int(count), found)
+
+
+def link(before: str, row: Sequence[Any]) -> str:
+    """The hash of a line: of the hash *before* it and of its columns, as a JSON array without blanks, in ASCII."""
+    text = json.dumps([before, *row], separators=(",", ":"), default=repr)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 class AuditBook:
-    """Keeps deeds. Thread-safe; each write is on disk when it returns."""
+    """Keeps deeds. Thread-safe, and safe between processes; each write is on disk when it returns."""
 
     def __init__(self, data: Database, redaction: Redaction) -> None:
         self._data, self._redaction = data, redaction
 
-    def add(self, deed: Deed) -> None:
-        """Keep *deed*, at this moment unless it says when."""
-        detail = self._redaction.text(deed.detail)
-        row = (deed.at or time.time(), deed.who, deed.what, deed.namespace, deed.name, deed.number, detail)
-        with self._data.writing() as db:
-            db.execute(
-                "INSERT INTO audit (at, who, what, namespace, name, number, detail) VALUES (?, ?, ?, ?, ?, ?, ?)", row
-            )
+    def add(self, deed: Deed, *, within: sqlite3.Connection | None = None) -> None:
+        """Keep *deed*, at this moment unless it says when; *within* the transaction of what it is about, if given.
+
+        The first one in a home from before the chain chains what stands there already.
+        """
+        if within is None:
+            with self._data.writing() as db:
+                self._add(db, deed)
+        else:
+            self._add(within, deed)
+
+    def _add(self, db: sqlite3.Connection, deed: Deed) -> None:
+        head = _kept_head(db) or self._begun(db)
+        _append(db, head, deed, self._redaction.text(deed.detail))
+
+    def _begun(self, db: sqlite3.Connection) -> Head:
+        """The head of a chain over all lines that are there, if none of them was chained before."""
+        if db.execute("SELECT 1 FROM audit WHERE hash != '' LIMIT 1").fetchone():
+            return Head()  # a head was taken away: what is added now does not fit to the line before, and that shows
+        before, hashes = "", []
+        for row in db.execute(f"SELECT {_CHAINED} FROM audit ORDER BY id"):
+            before = link(before, row)
+            hashes.append((before, row[0]))
+        db.executemany("UPDATE audit SET hash = ? WHERE id = ?", hashes)
+        head = Head(len(hashes), before)
+        if not hashes:
+            return head
+        words = f"lines that were not chained until then: {len(hashes)}"
+        return _append(db, head, Deed("toolwright", "chain-begun", "local", ""), words)
+
+    def any(self, what: str) -> bool:
+        """Whether a deed of that kind is kept."""
+        with self._data.reading() as db:
+            return db.execute("SELECT 1 FROM audit WHERE what = ? LIMIT 1", (what,)).fetchone() is not None
+
+    def has(self, what: DeedWord, namespace: str, name: str, number: int) -> bool:
+        """Whether a deed of that kind is kept about that version."""
+        sql = "SELECT 1 FROM audit WHERE what = ? AND namespace = ? AND name = ? AND number = ? LIMIT 1"
+        with self._data.reading() as db:
+            return db.execute(sql, (what, namespace, name, number)).fetchone() is not None
+
+    def admitted(self) -> Sequence[tuple[str, str, int, str]]:
+        """Namespace, name, number and digest of each version that was admitted here, the oldest first."""
+        sql = "SELECT namespace, name, number, detail FROM audit WHERE what = 'admitted' ORDER BY id"
+        with self._data.reading() as db:
+            rows = db.execute(sql).fetchall()
+        found = [(space, name, number, _DIGEST.match(detail)) for space, name, number, detail in rows]
+        return [(space, name, number, digest[1]) for space, name, number, digest in found if digest]
 
     def list(self, namespace: str = "local", *, limit: int = 100) -> list[Deed]:
         """The latest deeds, newest first."""
-        sql = (
-            "SELECT who, what, namespace, name, number, detail, at FROM audit "
-            "WHERE namespace = ? ORDER BY id DESC LIMIT ?"
-        )
-        with self._data.reading() as db:
-            return [Deed(*row) for row in db.execute(sql, (namespace, limit)).fetchall()]
+        return [line.deed for line in self.latest(namespace, limit=limit)]
+
+    def latest(
+        self, namespace: str | None = None, *, run_id: str = "", name: str = "", limit: int = 100
+    ) -> Sequence[AuditLine]:
+        """The latest lines, newest first: of one namespace (None: of all), of one run, about one tool."""
+        wanted = [("namespace = ?", namespace), ("run_id = ?", run_id or None), ("name = ?", name or None)]
+        given = [(clause, value) for clause, value in wanted if value is not None]
+        where = " AND ".join(["1", *(clause for clause, _ in given)])
+        sql = f"SELECT {_CHAINED}, hash FROM audit WHERE {where} ORDER BY id DESC LIMIT ?"
+        with _as_it_is(self._data) as db:
+            return [_line(row) for row in db.execute(sql, (*(value for _, value in given), limit)).fetchall()]
+
+    def export(self, since: float = 0.0) -> tuple[Head, Iterator[AuditLine]]:
+        """The head, and the lines that lead to it from *since* (Unix seconds) on, of every namespace, oldest first."""
+        with _as_it_is(self._data) as db:
+            row = db.execute(_NEWEST).fetchone()
+        return Head() if row[1] is None else Head(*row[1:]), self._lines(since, row[0])
+
+    def _lines(self, since: float, until: int) -> Iterator[AuditLine]:
+        sql = f"SELECT {_CHAINED}, hash FROM audit WHERE id > ? AND id <= ? AND at >= ? ORDER BY id LIMIT ?"
+        last = -(2**63)
+        while True:
+            with _as_it_is(self._data) as db:
+                rows = db.execute(sql, (last, until, since, _AT_ONCE)).fetchall()
+            if not rows:
+                return
+            yield from map(_line, rows)
+            last = rows[-1][0]
+
+    def verify(self, known: Head | None = None) -> Verified:
+        """Hold every line against the chain, its end against the head, and all against *known*, one kept elsewhere."""
+        with _as_it_is(self._data) as db:
+            # One look at lines and head: another process may write meanwhile.
+            db.execute("BEGIN")
+            try:
+                return _verified(db, known)
+            finally:
+                db.execute("ROLLBACK")
+
+
+@contextmanager
+def _as_it_is(data: Database) -> Iterator[sqlite3.Connection]:
+    """Read, whatever somebody put there: bytes that are no text are no reason to see nothing."""
+    with data.reading() as db:
+        before, db.text_factory = db.text_factory, lambda found: found.decode("utf-8", "surrogateescape")
+        try:
+            yield db
+        finally:
+            db.text_factory = before
+
+
+def _kept_head(db: sqlite3.Connection) -> Head | None:
+    row = db.execute("SELECT count, hash FROM audit_head").fetchone()
+    return None if row is None else Head(row[0] if isinstance(row[0], int) else -1, str(row[1]))
+
+
+def _append(db: sqlite3.Connection, head: Head, deed: Deed, detail: str) -> Head:
+    # Behind every line that ever was, so that the number of one that was cut off is not given again.
+    last = int(db.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0])
+    number = max(last, head.count) + 1
+    at = float(deed.at or time.time())
+    row = (number, at, deed.who, deed.what, deed.namespace, deed.name, deed.number, detail, deed.run_id)
+    after = Head(head.count + 1, link(head.hash, row))
+    db.execute(f"INSERT INTO audit ({_CHAINED}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, after.hash))
+    db.execute("INSERT OR REPLACE INTO audit_head (one, count, hash) VALUES (1, ?, ?)", (after.count, after.hash))
+    return after
+
+
+def _verified(db: sqlite3.Connection, known: Head | None) -> Verified:
+    head = _kept_head(db)
+    if head is None and not db.execute("SELECT 1 FROM audit WHERE hash != '' LIMIT 1").fetchone():
+        lines = int(db.execute("SELECT count(*) FROM audit").fetchone()[0])
+        gone = known is not None and known != Head()
+        return Verified(Head(), f"The head {known} was kept elsewhere, but no line is chained." * gone, None, lines)
+    so_far, last = Head(), 0
+    for row in db.execute(f"SELECT {_CHAINED}, hash FROM audit ORDER BY id"):
+        found = link(so_far.hash, row[:-1])
+        if found != row[-1]:
+            return Verified(so_far, _what_is_wrong(row[0], last), row[0])
+        so_far, last = Head(so_far.count + 1, found), row[0]
+        if known is not None and known.count == so_far.count and known.hash != found:
+            said = f"Line {last} is not the one whose hash was kept elsewhere: it, or one before it, was rewritten."
+            return Verified(so_far, said, last)
+    return Verified(so_far, _what_is_wrong_at_the_end(so_far, head, known))
+
+
+def _what_is_wrong(line: int, last: int) -> str:
+    gap = f" Between it and line {last} a line may be missing." if line > last + 1 else ""
+    return (
+        f"Line {line} does not fit to what stands before it: it was changed, it stands in the place of another, or one "
+        f"before it was removed.{gap}"
+    )
+
+
+def _what_is_wrong_at_the_end(found: Head, head: Head | None, known: Head | None) -> str:
+    if head is None:
+        return "The lines are chained, but their head is gone; whether lines were cut off cannot be told."
+    if head.count > found.count:
+        return f"{head.count - found.count} of {head.count} lines are missing at the end: it was cut off."
+    if head != found:
+        return f"The head says {head}, the lines say {found}: one of them was rewritten."
+    if known is not None and known.count > found.count:
+        return f"A head with {known.count} lines was kept elsewhere, but there are {found.count}: the end was cut off."
+    return ""
+
+
+def _line(row: Sequence[Any]) -> AuditLine:
+    number, at, who, what, namespace, name, version, detail, run_id, found = row
+    return AuditLine(number, Deed(who, what, namespace, name, version, detail, at, run_id), found)

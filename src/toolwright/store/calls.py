@@ -75,9 +75,14 @@ class CallBook:
     def __init__(self, data: Database, redaction: Redaction) -> None:
         self._data, self._redaction = data, redaction
 
-    def add(self, call: CallRow) -> None:
-        """Keep *call*."""
-        row = (
+    def add(self, *calls: CallRow) -> None:
+        """Keep *calls*, all or none."""
+        marks = ", ".join("?" * len(_COLUMNS.split(",")))
+        with self._data.writing() as db:
+            db.executemany(f"INSERT INTO calls ({_COLUMNS}) VALUES ({marks})", [self._values(one) for one in calls])
+
+    def _values(self, call: CallRow) -> tuple[object, ...]:
+        return (
             call.namespace,
             call.name,
             call.number,
@@ -92,9 +97,6 @@ class CallBook:
             call.cpu_s,
             call.peak_memory_bytes,
         )
-        marks = ", ".join("?" * len(row))
-        with self._data.writing() as db:
-            db.execute(f"INSERT INTO calls ({_COLUMNS}) VALUES ({marks})", row)
 
     def list(self, namespace: str, name: str, number: int | None = None, *, limit: int = 100) -> list[CallRow]:
         """The latest calls of a name (or of one version), newest first."""
@@ -117,6 +119,12 @@ class CallBook:
         for row in rows:
             grouped.setdefault((row[0], row[1]), []).append(row[2:])
         return {key: _sum(some) for key, some in grouped.items()}
+
+    def served(self, namespace: str) -> dict[tuple[str, str], int]:
+        """By name and run ('': outside of one), how many calls gave a value."""
+        sql = "SELECT name, run_id, count(*) FROM calls WHERE namespace = ? AND status = 'ok' GROUP BY name, run_id"
+        with self._data.reading() as db:
+            return {(row[0], row[1]): int(row[2]) for row in db.execute(sql, (namespace,)).fetchall()}
 
     def highest(self, namespace: str, name: str) -> int:
         """The highest number of a name that was ever called, 0 if none: it is spent, whatever became of its files."""

@@ -50,6 +50,12 @@ class Finder(Protocol):
     def find(self, db: sqlite3.Connection, query: str, shelf: str, limit: int) -> list[tuple[int, float]]:
         """Keys that fit, best first, with scores."""
 
+    def settle(self, db: sqlite3.Connection) -> None:
+        """What is to be done after a transaction, outside of one."""
+
+    def hint(self, db: sqlite3.Connection) -> str:
+        """What a person can do so that searching gets quicker."""
+
 
 class IndexLost(Exception):
     """The file is gone, was replaced, or is no sound index: it has to be made anew."""
@@ -106,6 +112,7 @@ class Index:
                     _insert(db, finder, namespace, name, entries, in_force)
                     count += len(entries)
                 db.execute("INSERT INTO meta (form) VALUES (?)", (_form(finder),))
+            finder.settle(db)
         except BaseException:
             db.close()
             raise
@@ -133,6 +140,8 @@ class Index:
             db.execute("DELETE FROM versions WHERE namespace = ? AND name = ?", (namespace, name))
             _insert(db, self._finder, namespace, name, entries, in_force)
             db.execute("DELETE FROM pending WHERE namespace = ? AND name = ?", (namespace, name))
+        with self._data.reading() as db:
+            self._finder.settle(db)
 
     def in_force(self, namespace: str, name: str) -> Entry | None:
         """The version that the name means now."""
@@ -171,6 +180,11 @@ class Index:
                 for key, score in found
                 for row in db.execute("SELECT entry FROM versions WHERE id = ?", (key,))
             ]
+
+    def hint(self) -> str:
+        """What a person can do so that searching gets quicker; empty if there is nothing."""
+        with self._data.reading() as db:
+            return self._finder.hint(db)
 
     def close(self) -> None:
         """Close the file."""

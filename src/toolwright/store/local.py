@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from toolwright.errors import FaultError, NotFoundError, RefusedError, RetiredError, SpecError, ToolwrightError
-from toolwright.store import Change, Draft, Entry, Placed, Slot, Stored, database, records
+from toolwright.store import Change, Draft, Entry, Placed, Seal, Slot, Stored, database, localleases, records
 from toolwright.store.files import LOCAL, PATIENCE_S, locked, make_folder, shelf_of, tool_folder, writing
 from toolwright.store.index import Finder, Index, IndexLost, Shelved
+from toolwright.store.leases import Leases
+from toolwright.store.localleases import LocalRecords
 
 T = TypeVar("T")
 
@@ -34,33 +37,47 @@ class LocalStore:
         self._readonly = not os.access(home, os.W_OK)
         self._index = self._first()
 
-    def place(self, slot: Slot, draft: Callable[[int], Draft], room: int | None = None) -> Placed:
+    @cached_property
+    def leases(self) -> Leases:
+        """See `Store.leases`; made when first asked for, since a home may be one that is only read."""
+        return Leases(LocalRecords(self._home))
+
+    def place(self, slot: Slot, draft: Callable[[int], Draft], seal: Seal, room: int | None = None) -> Placed:
         """See `Store.place`."""
         folder = tool_folder(self._home, slot.namespace, slot.name)
-        return self._alone(lambda index: self._placed(index, folder, slot, draft, room))
+        return self._alone(lambda index: self._placed(index, folder, slot, draft, seal, room))
 
     def _placed(
-        self, index: Index, folder: Path, slot: Slot, draft: Callable[[int], Draft], room: int | None
+        self, index: Index, folder: Path, slot: Slot, draft: Callable[[int], Draft], seal: Seal, room: int | None
     ) -> Placed:
-        found = _strictly(folder)
+        found, torn = _known(folder, activates=slot.new_version)
         holder = records.in_force(found)
         same = _with_digest(found, slot.digest)
-        if holder is not None and (same == holder or not slot.new_version):
+        if same is None and (twin := records.naming(folder, torn, slot.digest)):
+            # The same digest is the same version: a second one beside it could not be told from it once it is mended.
+            records.read_whole(folder, twin)
+        sound = same is None or seal.sound(records.read(folder, same))
+        if holder is not None and ((same == holder and sound) or (same != holder and not slot.new_version)):
             return Placed(holder, won=False)
         if holder is None and room is not None and index.count(slot.namespace) >= room:
-            raise RefusedError(
-                f"The shelf is full: its limit is {room} tools (setting max_tools). "
-                "`toolwright registry retire NAME` takes one off.",
-                reason="registry-full",
-            )
+            raise records.registry_full(room)
+        if slot.fence is not None:
+            localleases.check(self._home, slot.fence)
+        state = seal.state()
+        if state != "active" and same is not None and (sound or same == holder):
+            raise records.waits_for_none(slot.name, same)
         with self._changing(index, slot.namespace, slot.name, folder):
-            change = Change("active", slot.at, records.next_order(found), slot.who, slot.why)
+            change = Change(state, slot.at, records.next_order(found, torn), slot.who, slot.why)
+            if same is not None and sound:
+                return _bring_back(folder, same, found[same], change, seal)
             if same is not None:
-                return _bring_back(folder, same, found[same], change)
+                _refuse_revoked(folder, same, found[same])
+                records.write(folder, same, draft(same), change, seal, over=True)
+                return Placed(same, True, state)
             number = 1 + max(records.highest(folder), index.highest(slot.namespace, slot.name), slot.above)
             make_folder(folder, self._home)
-            records.write(folder, number, draft(number), change)
-            return Placed(number, won=True)
+            records.write(folder, number, draft(number), change, seal)
+            return Placed(number, True, state)
 
     def load(self, namespace: str, name: str, number: int | None = None) -> Stored:
         """See `Store.load`."""
@@ -102,18 +119,50 @@ class LocalStore:
         ):
             self._alone(lambda index: _refile(index, namespace, name, folder))
 
-    def change(self, namespace: str, name: str, number: int, change: Change) -> None:
+    def change(
+        self,
+        namespace: str,
+        name: str,
+        number: int,
+        change: Change,
+        seal: Seal | None = None,
+        room: int | None = None,
+    ) -> None:
         """See `Store.change`."""
         folder = tool_folder(self._home, namespace, name)
 
         def deed(index: Index) -> None:
-            found = _strictly(folder)
-            if number not in found:
-                raise NotFoundError(f"{name}@{number} is not there.")
+            found, torn = _known(folder, activates=change.state == "active")
+            record = _one_of(found, folder, number)
+            further = change.state == "active" and records.in_force(found) is None
+            if further and room is not None and index.count(namespace) >= room:
+                raise records.registry_full(room)
             with self._changing(index, namespace, name, folder):
-                records.rewrite(folder, number, found[number], replace(change, order=records.next_order(found)))
+                ordered = replace(change, order=records.next_order(found, torn))
+                records.rewrite(folder, number, record, ordered, seal)
 
         self._alone(deed)
+
+    def found_by(self, namespace: str, name: str, number: int, request: str) -> None:
+        """See `Store.found_by`."""
+        folder = tool_folder(self._home, namespace, name)
+
+        def deed(index: Index) -> None:
+            record = _one_of(_known(folder)[0], folder, number)
+            # Asked again with the lock held: another process may have noted the same meanwhile.
+            if request not in records.entry_in(record, folder, number).requests:
+                with self._changing(index, namespace, name, folder):
+                    records.note_request(folder, number, record, request)
+
+        self._alone(deed)
+
+    def sign(
+        self, namespace: str, name: str, number: int, signed: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> None:
+        """See `Store.sign`."""
+        folder = tool_folder(self._home, namespace, name)
+        # Nothing that is listed or in force changes by it.
+        self._alone(lambda _: records.put(folder, number, signed(records.read_whole(folder, number))))
 
     def entries(self, namespace: str, *, every: bool = False) -> list[Entry]:
         """See `Store.entries`."""
@@ -138,6 +187,10 @@ class LocalStore:
     def find(self, namespace: str, query: str, limit: int) -> list[tuple[Entry, float]]:
         """See `Store.find`."""
         return self._ask(lambda index: index.find(namespace, query, limit))
+
+    def hint(self) -> str:
+        """See `Store.hint`."""
+        return self._ask(lambda index: index.hint())
 
     def rebuild(self) -> int:
         """See `Store.rebuild`; where the home may only be read, the new index is in memory."""
@@ -268,7 +321,7 @@ class LocalStore:
         old.close()
 
     def _shelved(self, sweep: bool) -> Iterator[Shelved]:
-        for namespace in self._namespaces():
+        for namespace in self.namespaces():
             with suppress(FileNotFoundError):
                 for item in sorted(os.scandir(shelf_of(self._home, namespace)), key=lambda item: item.name):
                     with suppress(SpecError):
@@ -279,21 +332,43 @@ class LocalStore:
                         if found:
                             yield namespace, item.name, records.entries_in(folder, found), records.in_force(found)
 
-    def _namespaces(self) -> list[str]:
+    def namespaces(self) -> list[str]:
+        """The namespaces that have a shelf here, `local` among them."""
         with suppress(FileNotFoundError):
             return [LOCAL, *sorted(item.name for item in os.scandir(self._home / "namespaces") if item.is_dir())]
         return [LOCAL]
 
 
-def _strictly(folder: Path) -> dict[int, dict[str, Any]]:
-    return {number: records.read_whole(folder, number) for number in records.versions(folder)}
+def _known(folder: Path, *, activates: bool = False) -> tuple[dict[int, dict[str, Any]], list[int]]:
+    """The records of a name by number, and the numbers of those that cannot be read.
+
+    EditedError where one of these may be in force, unless another is activated, which goes above it whatever it says.
+    """
+    found = records.readable(folder)
+    torn = [number for number in records.versions(folder) if number not in found]
+    if torn and not activates and records.in_force(found) is None:
+        records.read_whole(folder, torn[0])
+    return found, torn
 
 
-def _bring_back(folder: Path, number: int, record: dict[str, Any], change: Change) -> Placed:
+def _one_of(found: Mapping[int, dict[str, Any]], folder: Path, number: int) -> dict[str, Any]:
+    if number in found:
+        return found[number]
+    if number in records.versions(folder):
+        return records.read_whole(folder, number)
+    raise NotFoundError(f"{folder.name}@{number} is not there.")
+
+
+def _bring_back(folder: Path, number: int, record: dict[str, Any], change: Change, seal: Seal) -> Placed:
+    _refuse_revoked(folder, number, record)
+    records.rewrite(folder, number, record, change, seal)
+    return Placed(number, won=True)
+
+
+def _refuse_revoked(folder: Path, number: int, record: dict[str, Any]) -> None:
+    """Whether it is believed or not: a shelf that was copied here says so in its changes, and has no paper on it."""
     if record["state"] == "revoked":
         raise RefusedError(f"{folder.name}@{number} was revoked, and this is the same tool.", reason="revoked")
-    records.rewrite(folder, number, record, change)
-    return Placed(number, won=True)
 
 
 def _with_digest(found: dict[int, dict[str, Any]], digest: str) -> int | None:

@@ -129,6 +129,50 @@ STEPS = (
         PRIMARY KEY (run_id, ending)
     )
     """,
+    """
+    ALTER TABLE ledger ADD COLUMN namespace TEXT NOT NULL DEFAULT 'local';
+    ALTER TABLE ledger ADD COLUMN usage TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE ledger ADD COLUMN priced_by TEXT NOT NULL DEFAULT '';
+    CREATE INDEX ledger_by_tenant ON ledger (namespace, at);
+    ALTER TABLE approvals ADD COLUMN until REAL;
+    ALTER TABLE approvals ADD COLUMN request INTEGER;
+    CREATE TABLE asked (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        namespace TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        place TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        shown TEXT NOT NULL,
+        at REAL NOT NULL,
+        until REAL,
+        state TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        answered_at REAL
+    );
+    CREATE UNIQUE INDEX asked_once ON asked (run_id, place, kind, digest);
+    CREATE INDEX asked_open ON asked (namespace, state, at);
+    CREATE TABLE covered (
+        approval INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (approval, digest)
+    );
+    ALTER TABLE audit ADD COLUMN run_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+    CREATE TABLE audit_head (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        count INTEGER NOT NULL,
+        hash TEXT NOT NULL
+    );
+    ALTER TABLE turns ADD COLUMN taint TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE rates (namespace TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL);
+    CREATE INDEX rates_by_tool ON rates (namespace, name, at)
+    """,
 )
 """Step n brings a home from version n - 1 to version n."""
 

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from toolwright.call import FileRef
+from toolwright.deeds import Deed, DeedWord
 from toolwright.errors import NotFoundError
+from toolwright.store.audit import AuditBook
 from toolwright.store.database import Database
 from toolwright.store.ledger import LedgerBook
 from toolwright.store.redaction import Redaction
@@ -23,18 +25,18 @@ _COLUMNS = (
 class RunBook:
     """Keeps runs and what happened in them. Thread-safe; each write is on disk when it returns."""
 
-    def __init__(self, data: Database, redaction: Redaction, ledger: LedgerBook) -> None:
-        self._data, self._redaction, self._ledger = data, redaction, ledger
+    def __init__(self, data: Database, redaction: Redaction, ledger: LedgerBook, audit: AuditBook) -> None:
+        self._data, self._redaction, self._ledger, self._audit = data, redaction, ledger, audit
 
     def begin(self, run: Run) -> None:
         """Record that *run* began; one that is there already (a resume) begins anew."""
-        self._put(run)
+        self._put(run, "run-begun", run.model and f"model {run.model}")
 
     def finish(self, run: Run) -> None:
         """Record how *run* ended, now unless it says when."""
-        self._put(run, ended_at=run.ended_at or time.time())
+        self._put(run, "run-ended", run.status, run.ended_at or time.time())
 
-    def _put(self, run: Run, ended_at: float | None = None) -> None:
+    def _put(self, run: Run, what: DeedWord, detail: str, ended_at: float | None = None) -> None:
         row = (
             run.id,
             run.namespace,
@@ -49,11 +51,13 @@ class RunBook:
             json.dumps(run.reused),
             self._json([asdict(file) for file in run.files]),
             json.dumps(asdict(run.cost)),
-            self._json(dict(run.settings)),
+            # What goes on is whole again, and loses what is too old once more.
+            self._json({key: value for key, value in run.settings.items() if key != "removed"}),
         )
         marks = ", ".join("?" * len(row))
         with self._data.writing() as db:
             db.execute(f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES ({marks})", row)
+            self._audit.add(Deed("toolwright", what, run.namespace, "", None, detail, 0.0, run.id), within=db)
 
     def get(self, run_id: str) -> Run:
         """The run of that id. NotFoundError."""
@@ -92,6 +96,13 @@ class RunBook:
         with self._data.reading() as db:
             rows = db.execute(sql, (run_id,)).fetchall()
         return [Event(row[0], row[1], json.loads(row[2]), row[3]) for row in rows]
+
+    def last_kind(self, run_id: str) -> str:
+        """The kind of the last event of a run; '' where none is kept."""
+        sql = "SELECT kind FROM events WHERE run_id = ? ORDER BY id DESC LIMIT 1"
+        with self._data.reading() as db:
+            row = db.execute(sql, (run_id,)).fetchone()
+        return "" if row is None else str(row[0])
 
     def _json(self, value: Any) -> str:
         # Through JSON first: what has no form of its own there becomes text, and is looked through as such.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from toolwright.errors import NotFoundError
 from toolwright.store.database import Database
 from toolwright.store.redaction import Redaction
+from toolwright.taint import Mark, marks_from
 
-_COLUMNS = "run_id, ending, parent, parent_ending, shown, made, messages"
+_COLUMNS = "run_id, ending, parent, parent_ending, shown, made, messages, taint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Turn:
     made: tuple[str, ...] = ()
     messages: bytes = b"[]"
     """JSON list of the messages that it added."""
+    taint: tuple[Mark, ...] = ()
+    """What the conversation has taken in until its end."""
 
 
 class TurnBook:
@@ -44,7 +47,8 @@ class TurnBook:
             sql = "SELECT coalesce(max(ending), 0) + 1 FROM turns WHERE run_id = ?"
             ending = int(db.execute(sql, (turn.run_id,)).fetchone()[0])
             row = (turn.run_id, ending, turn.parent, turn.parent_ending, json.dumps(turn.shown), json.dumps(turn.made))
-            db.execute(f"INSERT INTO turns ({_COLUMNS}, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, text, time.time()))
+            values = (*row, text, json.dumps([astuple(one) for one in turn.taint]), time.time())
+            db.execute(f"INSERT INTO turns ({_COLUMNS}, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         return ending
 
     def last(self, run_id: str) -> int:
@@ -65,7 +69,8 @@ class TurnBook:
             if row is None:
                 raise NotFoundError(f"The conversation is not whole: nothing is kept of its run {run_id!r}.")
             shown, made = (tuple(json.loads(text)) for text in row[4:6])
-            yield Turn(row[0], row[1], row[2], row[3], shown, made, row[6].encode())
+            taint = marks_from(json.loads(row[7]))
+            yield Turn(row[0], row[1], row[2], row[3], shown, made, row[6].encode(), taint)
             run_id, ending = row[2], row[3]
 
     def newest(self, namespace: str) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+from toolwright.batching import Workspace
 from toolwright.call import Outcome, Status
 from toolwright.errors import FaultError, SpecError
-from toolwright.executor import Executor, Workspace
+from toolwright.executor import Executor
 from toolwright.powers import Origin
-from toolwright.tool import Candidate, Check, Contract, Verdict
+from toolwright.telemetry import OFF, Span, Telemetry
+from toolwright.tool import Candidate, Check, Contract, ToolSpec, ToolVersion, Verdict
+from toolwright.validator import likewise
 from toolwright.validator.contract import check_contract
 from toolwright.validator.static import Said, check_screen, check_shape, check_syntax
 from toolwright.validator.trials import Found, LiveRuns, LiveRunsInMemory, Trial, examples, load
@@ -29,8 +33,9 @@ class Validator:
     executor, and every value is compared on this side.
     """
 
-    def __init__(self, executor: Executor, *, live_runs: LiveRuns | None = None) -> None:
+    def __init__(self, executor: Executor, *, live_runs: LiveRuns | None = None, telemetry: Telemetry = OFF) -> None:
         self._executor = executor
+        self._telemetry = telemetry
         self._live_runs = live_runs or LiveRunsInMemory()
         self._by_rule = LiveRunsInMemory()
 
@@ -50,11 +55,11 @@ class Validator:
         that ran before. *on_check* hears each check as it ends. The verdict's candidate is the one that was proven:
         its packages are locked. Examples find the *files* of a run, and what they leave is dropped.
         """
-        checks = _Checks(on_check)
+        checks = _Checks(on_check, candidate.spec.name, self._telemetry)
         static: tuple[tuple[str, Callable[[], Said]], ...] = (
             ("syntax", lambda: check_syntax(candidate)),
             ("shape", lambda: check_shape(candidate, origin)),
-            ("screen", lambda: check_screen(candidate)),
+            ("screen", lambda: check_screen(candidate, self._executor.policy.packages)),
         )
         for name, look in static:
             if not checks.static(name, look):
@@ -65,12 +70,24 @@ class Validator:
         trial = Trial(self._executor, candidate, cancel, origin, files)
         return self._prove(trial, contract, checks)
 
+    def meets(
+        self,
+        version: ToolVersion,
+        spec: ToolSpec,
+        *,
+        cancel: threading.Event | None = None,
+        files: Workspace | None = None,
+    ) -> bool | None:
+        """Whether *version* answers the examples of *spec* as they show; None where that cannot be told."""
+        return likewise.meets(self._executor, version, spec, cancel, files)
+
     def _prove(self, trial: Trial, contract: Contract, checks: _Checks) -> Verdict:
         candidate, origin = trial.candidate, trial.origin
         try:
             candidate = self._executor.locked(candidate, cancel=trial.cancel)
         except SpecError as error:
-            checks.add("load", time.monotonic(), Found(False, f"Its packages cannot be had: {error}"))
+            with checks.watched("load") as span:
+                checks.add("load", time.monotonic(), Found(False, f"Its packages cannot be had: {error}"), span)
             return checks.verdict(candidate, contract)
         except FaultError as error:
             return checks.verdict(candidate, contract, Outcome(Status.FAULT, detail=str(error), reason="packages"))
@@ -81,12 +98,13 @@ class Validator:
             ("contract", lambda: check_contract(trial, contract)),
         )
         for name, prove in dynamic:
-            started = time.monotonic()
-            found = prove()
-            if found.stopped is not None:
-                return checks.verdict(candidate, contract, found.stopped)
-            if not checks.add(name, started, found):
-                break
+            with checks.watched(name) as span:
+                started = time.monotonic()
+                found = prove()
+                if found.stopped is not None:
+                    return checks.verdict(candidate, contract, found.stopped)
+                if not checks.add(name, started, found, span):
+                    break
         return checks.verdict(candidate, contract)
 
     def _meets_the_world(self, candidate: Candidate, origin: Origin, arguments: str) -> bool:
@@ -104,21 +122,29 @@ class Validator:
 class _Checks:
     """The checks of one validation, as they come."""
 
-    def __init__(self, on_check: OnCheck | None) -> None:
-        self._on_check = on_check
+    def __init__(self, on_check: OnCheck | None, tool: str, telemetry: Telemetry) -> None:
+        self._on_check, self._tool, self._telemetry = on_check, tool, telemetry
         self._checks: list[Check] = []
         self._untested: list[str] = []
 
     def static(self, name: str, look: Callable[[], Said]) -> bool:
         """Run a check that only reads; source that cannot be walked through fails it."""
-        started = time.monotonic()
-        try:
-            said = look()
-        except (RecursionError, MemoryError, ValueError) as error:
-            said = Said((f"The source cannot be looked at ({error}); write it more simply.",))
-        return self.add(name, started, Found(not said.problems, said.detail(), said.notes))
+        with self.watched(name) as span:
+            started = time.monotonic()
+            try:
+                said = look()
+            except (RecursionError, MemoryError, ValueError) as error:
+                said = Said((f"The source cannot be looked at ({error}); write it more simply.",))
+            return self.add(name, started, Found(not said.problems, said.detail(), said.notes), span)
 
-    def add(self, name: str, started: float, found: Found) -> bool:
+    @contextmanager
+    def watched(self, name: str) -> Iterator[Span]:
+        """The span of one check; one that is never added was stopped and says nothing about the candidate."""
+        named = {"toolwright.check.name": name, "gen_ai.tool.name": self._tool}
+        with self._telemetry.span(f"check {name}", named) as span:
+            yield span
+
+    def add(self, name: str, started: float, found: Found, span: Span) -> bool:
         """Record a check; whether the next may follow."""
         check = Check(
             name,
@@ -131,6 +157,11 @@ class _Checks:
         )
         self._checks.append(check)
         self._untested += found.untested
+        result = {True: "passed", False: "failed", None: "not-run"}[found.passed]
+        span.set({"toolwright.check.result": result})
+        self._telemetry.measure(
+            "toolwright.checks", 1, {"toolwright.check.name": name, "toolwright.check.result": result}
+        )
         if self._on_check is not None:
             self._on_check(check)
         return found.passed is not False

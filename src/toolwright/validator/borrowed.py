@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from toolwright.batching import Workspace
 from toolwright.call import FileRef
-from toolwright.executor import Workspace
 from toolwright.sandbox import InputFile
 
 
@@ -25,8 +25,12 @@ class Borrowed:
         return (*own, *self._more)
 
     def collect_into(self) -> Path:
-        """A folder for what the trial leaves."""
-        return Path(tempfile.mkdtemp(prefix="toolwright-trial-"))
+        """A folder for what the trial leaves; among the run's own, which a kill does not leave behind for good."""
+        return (
+            self._files.collect_into()
+            if self._files is not None
+            else Path(tempfile.mkdtemp(prefix="toolwright-trial-"))
+        )
 
     def take(self, files: tuple[FileRef, ...], folder: Path) -> tuple[FileRef, ...]:
         """Drop it."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toolwright import schema
 from toolwright.errors import SpecError
+from toolwright.masking import without_known
+from toolwright.packagerules import PackageRules
 from toolwright.powers import Origin
 from toolwright.schema import LARGEST_SOURCE
 from toolwright.screen import Names, parsed, screen
+from toolwright.screen.unused import unused
 from toolwright.tool import Candidate
 from toolwright.validator.modulelevel import side_effects
 
@@ -108,8 +112,8 @@ def _mismatch(candidate: Candidate, signature: schema.Signature) -> Iterator[str
             yield f"the return type is {signature.returns!r}, and {wrong} The spec says: -> {spec.returns}"
 
 
-def check_screen(candidate: Candidate) -> Said:
-    """What the screen finds; see `toolwright.screen`."""
+def check_screen(candidate: Candidate, rules: PackageRules) -> Said:
+    """What the screen finds, see `toolwright.screen`; and packages whose names look like well-known ones."""
     found = screen(
         candidate.source,
         function=candidate.spec.name,
@@ -117,7 +121,24 @@ def check_screen(candidate: Candidate) -> Said:
         packages=candidate.packages,
         effect=candidate.effect,
     )
-    return Said(tuple(map(str, found)))
+    idle = unused(candidate.source, candidate.grant, candidate.packages)
+    notes = (f"Declared, and not seen in the code: {', '.join(idle)}.",) if idle else ()
+    return Said((*map(str, found), *_kept_secrets(candidate), *rules.mistaken(candidate.packages)), notes)
+
+
+def _kept_secrets(candidate: Candidate) -> Iterator[str]:
+    """Where the value of a secret that this home keeps is written out: what is made is kept, and shown to models."""
+    instead = "holds the value of a secret that is kept here; declare the secret by its name, and never write its value"
+    for number, line in enumerate(candidate.source.splitlines(), 1):
+        if without_known(line) != line:
+            yield f"line {number} {instead}."
+    spec = candidate.spec
+    shown = (json.dumps([one.text, one.arguments, one.expected], default=str) for one in spec.examples)
+    said = "\n".join(
+        [spec.description, spec.parameters, spec.returns, spec.reason, *spec.power_reasons.values(), *shown]
+    )
+    if without_known(said) != said:
+        yield f"what the tool says of itself {instead}."
 
 
 def function_node(tree: ast.Module, name: str) -> ast.FunctionDef | None:

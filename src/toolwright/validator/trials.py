@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from toolwright import schema
+from toolwright.batching import Workspace
 from toolwright.call import Call, Outcome, Status
-from toolwright.executor import Executor, Workspace
+from toolwright.executor import Executor
 from toolwright.powers import NO_POWERS, Origin
 from toolwright.tool import Candidate, Example
 from toolwright.validator.borrowed import Borrowed, standing_in

@@ -47,6 +47,12 @@ class Place:
         """The address without its port and scope."""
         return ipaddress.ip_address(self.sockaddr[0].partition("%")[0])
 
+    @property
+    def authority(self) -> str:
+        """`address:port`, with brackets around an IPv6 address."""
+        address, port = self.address, self.sockaddr[1]
+        return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
 
 def parse_address(name: str) -> Address | None:
     """*name* as an IP address in its usual spelling, or None if it is a name."""

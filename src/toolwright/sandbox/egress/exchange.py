@@ -1,118 +1,47 @@
-"""One client connection of a guest goes in; its one request is answered, refused, or passed to a granted host."""
+"""One client connection of a guest goes in; its request is answered, refused, or passed to a granted host."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from toolwright.errors import SettingsError, SpecError
-from toolwright.powers import host_power, host_within, split_host
-from toolwright.sandbox.egress.addresses import Address, Place, look_up, parse_address, why_not_public
-from toolwright.sandbox.egress.http import MAX_HEAD, AnswerHead, BadRequest, Request, answer_status, parse_head, refusal
-from toolwright.sandbox.egress.outer_proxy import OuterProxies, Proxy
+from toolwright.errors import SpecError, ToolwrightError
+from toolwright.powers import host_power
+from toolwright.sandbox.egress.addresses import parse_address
+from toolwright.sandbox.egress.answers import CleanAnswer
+from toolwright.sandbox.egress.dialing import Dialer, Line
+from toolwright.sandbox.egress.http import MAX_HEAD, AnswerHead, BadRequest, Request, parse_head, refusal
+from toolwright.sandbox.egress.placing import Placed
 from toolwright.sandbox.egress.relay import (
     Flow,
     Stopped,
+    Stream,
     Switch,
-    connect,
     linger,
     read_until_empty_line,
     relay,
     send_all,
 )
+from toolwright.sandbox.egress.rules import Cut, Meter, Refused, Rules, said
+from toolwright.sandbox.egress.tls import Secure
 from toolwright.sandbox.egress.tls_name import UNRECOGNIZED_NAME, NamedTunnel, NotTls
 
 _HEAD_S = 10.0
 """Seconds for a request head, unless the time for silence is shorter."""
-_PROXIED_LOOKUP_S = 2.0
-_MAX_LOG_LINES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What one Egress lets through: canonical host powers, bytes and requests in all, seconds for each step."""
-
-    hosts: tuple[str, ...]
-    outer: OuterProxies
-    max_bytes: int
-    max_requests: int
-    connect_s: float
-    idle_s: float
-    request_s: float
-
-    def grants(self, power: str) -> bool:
-        """Whether canonical *power* lies within the grant."""
-        return any(host_within(power, own) for own in self.hosts)
-
-    def grants_address(self, address: Address, port: int) -> bool:
-        """Whether the grant names this very address and port."""
-        for own in self.hosts:
-            name, own_port = split_host(own)
-            if own_port == port and parse_address(name) == address:
-                return True
-        return False
-
-
-class Meter:
-    """Counts the bytes and requests of one Egress and keeps its log. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lines: list[str] = []
-        self._lost = 0
-        self.bytes = 0
-        self.requests = 0
-
-    def begin(self) -> None:
-        """Count a request."""
-        with self._lock:
-            self.requests += 1
-
-    def spend(self, count: int) -> int:
-        """Count bytes; the sum so far."""
-        with self._lock:
-            self.bytes += count
-            return self.bytes
-
-    def note(self, line: str) -> None:
-        """Keep a line, up to a bound."""
-        with self._lock:
-            if len(self._lines) < _MAX_LOG_LINES:
-                self._lines.append(line)
-            else:
-                self._lost += 1
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The lines so far, with the number of those left out."""
-        with self._lock:
-            return (*self._lines, *((f"... and {self._lost} more lines",) if self._lost else ()))
-
-
-class _Refused(Exception):
-    """The answer that ends the exchange before anything was passed on."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-class _Cut(Exception):
-    """A passage that ends early, and why."""
 
 
 class Exchange:
-    """One connection and its one request."""
+    """One connection and its one request; a tunnel whose TLS ends here holds one request after the other."""
 
     def __init__(self, rules: Rules, meter: Meter, switch: Switch, client: socket.socket) -> None:
         self._rules = rules
         self._meter = meter
         self._switch = switch
-        self._client = client
+        self._socket = client
+        self._client: Stream = client
+        self._dialer = Dialer(rules, switch)
         self._head_s = min(_HEAD_S, rules.idle_s)
         self._place = "-"
         self._moved = 0
@@ -122,14 +51,15 @@ class Exchange:
         try:
             request, rest = self._read()
             if request is not None:
-                self._judge(request)
+                self._place = self._place_of(request)
+                self._judge()
                 self._pass_on(request, rest)
-        except _Refused as error:
+        except Refused as error:
             self._meter.note(f"refused {self._place} {error}")
             turn_away(self._switch, self._client, error.status, str(error))
         except OSError as error:  # the guest went away before it could be answered
             if self._place != "-":
-                self._meter.note(f"allowed {self._place} {self._moved} - {_said(error)}")
+                self._meter.note(f"allowed {self._place} {self._moved} - {said(error)}")
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -138,93 +68,51 @@ class Exchange:
             head, rest = read_until_empty_line(self._switch, self._client, MAX_HEAD, time.monotonic() + self._head_s)
             return (parse_head(head) if head else None), rest
         except (BadRequest, ValueError) as error:
-            raise _Refused(400, f"bad request: {error}") from None
+            raise Refused(400, f"bad request: {error}") from None
         except TimeoutError:
-            raise _Refused(408, f"no whole request within {self._head_s:g} s") from None
+            raise Refused(408, f"no whole request within {self._head_s:g} s") from None
 
-    def _judge(self, request: Request) -> None:
-        self._meter.begin()
+    def _place_of(self, request: Request) -> str:
         try:
-            self._place = host_power(request.authority)
+            return host_power(request.authority)
         except SpecError as error:
-            raise _Refused(400, f"bad request: {error}") from None
-        if not self._rules.grants(self._place):
-            raise _Refused(403, f"host {self._place} is not granted")
-        if self._meter.bytes >= self._rules.max_bytes:
-            raise _Refused(403, f"{self._over()}; host {self._place} is not asked")
-        if self._meter.requests > self._rules.max_requests:
-            raise _Refused(403, f"more than {self._rules.max_requests} requests in one call")
+            raise Refused(400, f"bad request: {error}") from None
 
-    def _over(self) -> str:
-        return f"more than {self._rules.max_bytes} bytes over the network in one call"
+    def _judge(self) -> None:
+        self._meter.begin()
+        if not self._rules.grants(self._place):
+            raise Refused(403, f"host {self._place} is not granted")
+        if self._meter.bytes >= self._rules.max_bytes:
+            raise Refused(403, f"{self._rules.over_bytes()}; host {self._place} is not asked")
+        if self._meter.requests > self._rules.max_requests:
+            raise Refused(403, self._rules.over_requests("requests"))
 
     # -- out -------------------------------------------------------------------------------------------------------
 
     def _pass_on(self, request: Request, rest: bytes) -> None:
+        bound = self._rules.secrets.bound(self._place)
+        if request.connect and bound:
+            self._end_tls(request, rest)
+            return
+        placed = self._placed(request) if bound else None
         deadline = time.monotonic() + self._rules.connect_s
-        places, proxy = self._way(request)
-        what = f"the proxy {proxy.authority}" if proxy else self._place
-        with self._dial(places, what, deadline) as server:
+        line = self._dialer.open(request, self._place, deadline, secure=request.connect)
+        with line.sock:
             if request.connect:
-                self._tunnel(server, proxy, request, rest, deadline)
+                self._tunnel(line, request, rest, deadline)
+            elif placed:
+                self._fill(line.sock, placed, rest)
             else:
-                self._forward(server, proxy, request, rest)
-
-    def _way(self, request: Request) -> tuple[list[Place], Proxy | None]:
-        """Where to connect: the checked addresses of the host, or those of this machine's proxy."""
-        try:
-            proxy = self._rules.outer.way(request.name, request.port, secure=request.connect)
-        except SettingsError as error:
-            raise _Refused(502, str(error)) from None
-        try:
-            found = self._look_up(request.name, request.port, proxied=proxy is not None)
-        except OSError as error:
-            if proxy is None:
-                raise _Refused(502, f"host {self._place} cannot be looked up: {_said(error)}") from None
-            found = []  # behind a proxy names are often known to the proxy alone
-        public = [place for place in found if not why_not_public(place.address)]
-        own = [place for place in found if self._rules.grants_address(place.address, request.port)]
-        if found and not public and not own:
-            raise _Refused(
-                403,
-                f"host {self._place} leads to {found[0].address}, {why_not_public(found[0].address)}, "
-                "which is not granted by its address",
-            )
-        if proxy is None or (found and not public):
-            return [place for place in found if place in public or place in own], None
-        try:
-            return look_up(proxy.name, proxy.port, self._rules.connect_s, self._switch), proxy
-        except OSError as error:
-            raise _Refused(502, f"the proxy {proxy.authority} cannot be looked up: {_said(error)}") from None
-
-    def _look_up(self, name: str, port: int, *, proxied: bool) -> list[Place]:
-        limit = min(self._rules.connect_s, _PROXIED_LOOKUP_S) if proxied else self._rules.connect_s
-        return look_up(name, port, limit, self._switch)
-
-    def _dial(self, places: list[Place], what: str, deadline: float) -> socket.socket:
-        why = "no address"
-        for tried, place in enumerate(places):
-            now = time.monotonic()
-            share = (deadline - now) / (len(places) - tried)  # a silent address must not use up the time of the rest
-            try:
-                return connect(self._switch, place.family, place.sockaddr, now + share)
-            except TimeoutError:
-                why = f"nothing within {self._rules.connect_s:g} s"
-            except OSError as error:
-                why = _said(error)
-        raise _Refused(502, f"no connection to {what}: {why}")
+                self._forward(line.sock, request, rest)
 
     # -- through ---------------------------------------------------------------------------------------------------
 
-    def _tunnel(
-        self, server: socket.socket, proxy: Proxy | None, request: Request, rest: bytes, deadline: float
-    ) -> None:
-        ahead = self._ask_proxy(server, proxy, deadline) if proxy else b""
-        send_all(self._switch, self._client, b"HTTP/1.1 200 Connection established\r\n\r\n", deadline)
+    def _tunnel(self, line: Line, request: Request, rest: bytes, deadline: float) -> None:
+        send_all(self._switch, self._client, _ESTABLISHED, deadline)
         # An address that was granted as such is the whole power; a name must also be the one that TLS asks for.
         passed = bytes if parse_address(request.name) else NamedTunnel(request.name)
-        up = Flow(self._client, server, passed=passed)
-        down = Flow(server, self._client, pending=bytearray(ahead))
+        up = Flow(self._client, line.sock, passed=passed)
+        down = Flow(line.sock, self._client, pending=bytearray(line.ahead))
         try:
             up.pending += passed(rest)
             why = self._relay(up, down, lambda: 200)
@@ -235,39 +123,25 @@ class Exchange:
             self._meter.note(f"allowed {self._place} {self._moved} 200{why}")
         linger(self._switch, self._client)
 
-    def _ask_proxy(self, server: socket.socket, proxy: Proxy, deadline: float) -> bytes:
-        """Open a tunnel through *proxy*; what the far side has said already."""
-        lines = [f"CONNECT {self._place} HTTP/1.1", f"Host: {self._place}"]
-        lines += [f"{name}: {value}" for name, value in proxy.headers]
-        try:
-            send_all(self._switch, server, "\r\n".join([*lines, "", ""]).encode(), deadline)
-            head, rest = read_until_empty_line(self._switch, server, MAX_HEAD, deadline)
-            status = answer_status(head)
-        except (BadRequest, ValueError, OSError) as error:
-            raise _Refused(502, f"the proxy {proxy.authority} gave no answer: {_said(error)}") from None
-        if not 200 <= status < 300:
-            raise _Refused(502, f"the proxy {proxy.authority} answered {status} about {self._place}")
-        return rest
+    def _forward(self, server: socket.socket, request: Request, rest: bytes) -> None:
+        body = request.body()
+        up = Flow(self._client, server, passed=body, closes=False, pending=_begun(request, body, rest))
+        answer = AnswerHead()
+        self._answered(up, Flow(server, self._client, passed=answer, closes=False), request, answer)
+        linger(self._switch, self._client)
 
-    def _forward(self, server: socket.socket, proxy: Proxy | None, request: Request, rest: bytes) -> None:
-        answer, body = AnswerHead(), request.body()
-        head = request.head(absolute=proxy is not None, extra=proxy.headers if proxy else ())
-        try:
-            first = body(rest)
-        except BadRequest as error:
-            raise _Refused(400, f"bad request: {error}") from None
+    def _answered(self, up: Flow, down: Flow, request: Request, answer: AnswerHead | CleanAnswer) -> bool:
+        """Pass request and answer; whether all went well. What was refused or cut is noted and said to the client."""
         if request.waits:
             send_all(self._switch, self._client, b"HTTP/1.1 100 Continue\r\n\r\n", time.monotonic() + self._head_s)
-        up = Flow(self._client, server, passed=body, closes=False, pending=bytearray(head + first))
-        down = Flow(server, self._client, passed=answer, closes=False)
         why = self._relay(up, down, lambda: answer.status)
         if not answer.complete:
             why = why or " the server ended before it answered"
             self._meter.note(f"allowed {self._place} {self._moved} 502{why}")
             turn_away(self._switch, self._client, 502, f"no answer from {self._place}:{why}")
-            return
+            return False
         self._meter.note(f"allowed {self._place} {self._moved} {answer.status}{why}")
-        linger(self._switch, self._client)
+        return not why
 
     def _relay(self, up: Flow, down: Flow, status: Callable[[], int]) -> str:
         """Pass bytes both ways; '' or, after a blank, why it ended early."""
@@ -275,10 +149,10 @@ class Exchange:
         self._spend(len(up.pending) + len(down.pending), cut=False)
         try:
             relay(self._switch, up, down, idle_s=self._rules.idle_s, deadline=deadline, spend=self._spend)
-        except (TimeoutError, BadRequest, _Cut) as error:
+        except (TimeoutError, BadRequest, Cut) as error:
             return f" cut: {error}"
         except OSError as error:
-            return f" broken off: {_said(error)}"
+            return f" broken off: {said(error)}"
         except Stopped:
             self._meter.note(f"allowed {self._place} {self._moved} {status() or '-'} ended with the call")
             raise
@@ -287,15 +161,104 @@ class Exchange:
     def _spend(self, count: int, *, cut: bool = True) -> None:
         self._moved += count
         if self._meter.spend(count) > self._rules.max_bytes and cut:
-            raise _Cut(self._over())
+            raise Cut(self._rules.over_bytes())
+
+    # -- with secrets ----------------------------------------------------------------------------------------------
+
+    def _placed(self, request: Request) -> Placed:
+        placed = self._rules.secrets.placed(request, self._place)
+        if placed.filled and not request.secure and request.port == 443:
+            raise Refused(403, f"a secret goes to {self._place} within TLS only; ask for https://")
+        return placed
+
+    def _fill(self, server: Stream, placed: Placed, rest: bytes) -> bytes | None:
+        """Pass one request with its secrets in their places, and the answer without them.
+
+        What came behind the request; None if nothing more can be said on this connection.
+        """
+        request = placed.request
+        body, answer = request.body(), CleanAnswer(request, placed.redactor)
+        begun = _begun(request, body, rest)
+        up = Flow(self._client, server, body, False, begun, ended=body.complete, complete=lambda: body.complete)
+        down = Flow(server, self._client, answer, False, complete=lambda: answer.ended)
+        well = self._answered(up, down, request, answer)
+        if well and request.lasts and body.complete and up.finished:
+            return body.beyond
+        linger(self._switch, self._client)
+        return None
+
+    def _end_tls(self, tunnel: Request, rest: bytes) -> None:
+        """Be the host of *tunnel* to the guest, and ask the real one for what it asks."""
+        from toolwright.sandbox.egress import authority
+
+        if self._rules.authority is None:
+            raise Refused(502, f"host {self._place} has a secret, and there is no authority to end its TLS with")
+        try:
+            context = authority.leaf_context(self._rules.authority, tunnel.name)
+        except ToolwrightError as error:
+            raise Refused(502, str(error)) from None
+        deadline = time.monotonic() + self._head_s
+        send_all(self._switch, self._client, _ESTABLISHED, deadline)
+        client = Secure(self._socket, context, server=True, early=rest)
+        try:
+            ahead: bytes | None = client.handshake(self._switch, deadline)
+        except OSError as error:
+            self._meter.note(f"refused {self._place} the guest began no TLS for this host: {said(error)}")
+            linger(self._switch, self._socket)
+            return
+        self._client = client
+        while ahead is not None:
+            ahead = self._one_within(tunnel, ahead)
+
+    def _one_within(self, tunnel: Request, ahead: bytes) -> bytes | None:
+        """Serve one request in the tunnel; what came behind it, None at the end."""
+        self._moved = 0
+        try:
+            head, rest = read_until_empty_line(
+                self._switch, self._client, MAX_HEAD, time.monotonic() + self._rules.idle_s, ahead
+            )
+            if not head:
+                linger(self._switch, self._client)
+                return None
+            request = parse_head(head, (tunnel.name, tunnel.port))
+        except (BadRequest, ValueError) as error:
+            raise Refused(400, f"bad request: {error}") from None
+        except TimeoutError:  # it had nothing more to ask
+            return None
+        self._judge()
+        placed = self._placed(request)
+        with self._secured(request) as server:
+            return self._fill(server, placed, rest)
+
+    @contextlib.contextmanager
+    def _secured(self, request: Request) -> Iterator[Secure]:
+        """TLS with the real host, whose certificate is checked."""
+        from toolwright.sandbox.egress import authority
+
+        deadline = time.monotonic() + self._rules.connect_s
+        line = self._dialer.open(request, self._place, deadline, secure=True)
+        with line.sock:
+            secure = Secure(line.sock, authority.upstream_context(), name=request.name, early=line.ahead)
+            try:
+                secure.handshake(self._switch, deadline)
+            except OSError as error:
+                raise Refused(502, f"no TLS with {self._place}: {said(error)}") from None
+            yield secure
 
 
-def turn_away(switch: Switch, client: socket.socket, status: int, sentence: str) -> None:
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+def _begun(request: Request, body: Callable[[bytes], bytes], rest: bytes) -> bytearray:
+    """The head to send, and what of the body has come with it."""
+    try:
+        return bytearray(request.head() + body(rest))
+    except BadRequest as error:
+        raise Refused(400, f"bad request: {error}") from None
+
+
+def turn_away(switch: Switch, client: Stream, status: int, sentence: str) -> None:
     """Answer *client* with *status* and *sentence*; a client that has gone is no matter."""
     with contextlib.suppress(OSError):
         send_all(switch, client, refusal(status, sentence), time.monotonic() + 1.0)
         linger(switch, client)
-
-
-def _said(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

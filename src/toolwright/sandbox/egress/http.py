@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 MAX_HEAD = 32 * 1024
@@ -45,6 +44,12 @@ class Request:
     chunked: bool = False
     waits: bool = False
     """The client waits for `100 Continue` before it sends its body."""
+    secure: bool = False
+    """It came within TLS, where port 443 goes without saying."""
+    lasts: bool = False
+    """The client may ask for more on the same connection."""
+    old: bool = False
+    """HTTP/1.0: no chunks in the answer."""
 
     @property
     def connect(self) -> bool:
@@ -56,13 +61,11 @@ class Request:
         """`name:port`, with brackets around an IPv6 address."""
         return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
-    def head(self, *, absolute: bool = False, extra: Iterable[tuple[str, str]] = ()) -> bytes:
-        """The head to send on: Host from the target and nothing else; *absolute* for a further proxy."""
-        host = self.authority.removesuffix(":80")
-        target = f"http://{host}{self.path}" if absolute else self.path
-        lines = [f"{self.method} {target} HTTP/1.1".encode(), b"Host: " + host.encode()]
+    def head(self) -> bytes:
+        """The head to send on: Host from the target and nothing else."""
+        host = self.authority.removesuffix(":443" if self.secure else ":80")
+        lines = [f"{self.method} {self.path} HTTP/1.1".encode(), b"Host: " + host.encode()]
         lines += [name + b": " + value for name, value in self.headers]
-        lines += [f"{name}: {value}".encode() for name, value in extra]
         if self.chunked:
             lines.append(b"Transfer-Encoding: chunked")
         elif self.length or self.method in ("POST", "PUT", "PATCH"):
@@ -70,13 +73,16 @@ class Request:
         lines.append(b"Connection: close")
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def body(self) -> Callable[[bytes], bytes]:
+    def body(self) -> Counted | Chunks:
         """A filter for the client's bytes after the head that lets exactly this request's body through."""
         return Chunks() if self.chunked else Counted(self.length)
 
 
-def parse_head(head: bytes) -> Request:
-    """The request whose head is *head* (up to and with the empty line). BadRequest on anything ambiguous."""
+def parse_head(head: bytes, within: tuple[str, int] | None = None) -> Request:
+    """The request whose head is *head* (up to and with the empty line). BadRequest on anything ambiguous.
+
+    *within*: name and port of the host that a tunnel leads to; the request must be for that very one.
+    """
     if len(head) > MAX_HEAD:
         raise BadRequest(f"the request head is longer than {MAX_HEAD} bytes")
     if not head.endswith(b"\r\n\r\n"):
@@ -86,18 +92,23 @@ def parse_head(head: bytes) -> Request:
     if len(rest) > _MAX_HEADERS:
         raise BadRequest(f"more than {_MAX_HEADERS} header lines")
     headers = [_header(line) for line in rest]
-    name, port, path = _connect_target(target) if method == "CONNECT" else _absolute_target(target)
+    said = _once(headers, b"host")
+    if within is not None:
+        name, port, path = _target_within(method, target, said, within)
+    else:
+        name, port, path = _connect_target(target) if method == "CONNECT" else _absolute_target(target)
     old = first.endswith(b"/1.0")
     length, chunked = _framing(headers, old)
-    _once(headers, b"host")
     if method == "CONNECT" and (length or chunked):
         raise BadRequest("CONNECT has no body")
     expect = _once(headers, b"expect")
     if expect is not None and expect.lower() != b"100-continue":
         raise BadRequest("this Expect cannot be met")
-    gone = _HOP_BY_HOP | _OWN | _named_by_connection(headers)
+    named = _named_by_connection(headers)
+    gone = _HOP_BY_HOP | _OWN | named
     kept = tuple((field, value) for field, value in headers if field.lower() not in gone)
-    return Request(method, name, port, path, kept, length, chunked, expect is not None and not old)
+    waits, lasts = expect is not None and not old, not old and b"close" not in named
+    return Request(method, name, port, path, kept, length, chunked, waits, within is not None, lasts, old)
 
 
 def _request_line(line: bytes) -> tuple[str, str]:
@@ -123,18 +134,37 @@ def _connect_target(target: str) -> tuple[str, int, str]:
     return name, port, ""
 
 
-def _absolute_target(target: str) -> tuple[str, int, str]:
+def _absolute_target(target: str, secure: bool = False) -> tuple[str, int, str]:
     scheme, _, rest = target.partition("://")
-    if scheme.lower() == "https":
+    if scheme.lower() == "https" and not secure:
         raise BadRequest("https goes through CONNECT")
-    if scheme.lower() != "http" or not rest:
+    if scheme.lower() != ("https" if secure else "http") or not rest:
         raise BadRequest("this is a proxy: the target must be 'http://host/path', or use CONNECT")
     if "#" in rest:
         raise BadRequest("a target holds no fragment")
     authority = re.split(r"[/?]", rest, maxsplit=1)[0]
     name, port = _authority(authority)
     path = rest[len(authority) :]
-    return name, 80 if port is None else port, path if path.startswith("/") else "/" + path
+    usual = 443 if secure else 80
+    return name, usual if port is None else port, path if path.startswith("/") else "/" + path
+
+
+def _target_within(method: str, target: str, host: bytes | None, within: tuple[str, int]) -> tuple[str, int, str]:
+    """A target in a tunnel: a path, or the whole address of the tunnel's own host, which Host must name as well."""
+    if method == "CONNECT":
+        raise BadRequest("no tunnel leads through a tunnel")
+    if host is None:
+        raise BadRequest("Host is missing")
+    if target.startswith("/"):
+        if "#" in target:
+            raise BadRequest("a target holds no fragment")
+        name, port, path = *within, target
+    else:
+        name, port, path = _absolute_target(target, secure=True)
+    asked, at = _authority(host.decode("latin-1"))
+    if (name, port) != within or (asked, 443 if at is None else at) != within:
+        raise BadRequest("it is for another host than the tunnel leads to")
+    return name, port, path
 
 
 def _authority(text: str) -> tuple[str, int | None]:
@@ -177,15 +207,24 @@ def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]
 
 
 class Counted:
-    """Lets the first *length* bytes through and drops the rest, so that no second request slips behind the first."""
+    """Lets the first *length* bytes through and no more, so that no second request slips behind the first."""
 
     def __init__(self, length: int) -> None:
         self._left = length
+        self.beyond = b""
+        """What came behind the body."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body has passed."""
+        return not self._left
 
     def __call__(self, data: bytes) -> bytes:
         """What of *data* belongs to the body."""
         passed = data[: self._left]
         self._left -= len(passed)
+        if not self._left and not self.beyond:  # once: who goes on sending fills no memory of ours
+            self.beyond = data[len(passed) :]
         return passed
 
 
@@ -196,6 +235,13 @@ class Chunks:
         self._held = b""
         self._left = 0  # bytes of chunk data, its CRLF included, that are still to come
         self._ended = False
+        self.beyond = b""
+        """What came behind the body."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body has passed."""
+        return self._ended
 
     def __call__(self, data: bytes) -> bytes:
         """What of *data* is complete and belongs to the body. BadRequest on a framing error."""
@@ -207,7 +253,10 @@ class Chunks:
             if not taken:
                 break
             position += taken
-        self._held = b"" if self._ended else data[position:]
+        if self._ended:
+            self._held, self.beyond = b"", self.beyond or data[position:]
+        else:
+            self._held = data[position:]
         return b"".join(out)
 
     def _size(self, data: bytes, position: int, out: list[bytes]) -> int:
@@ -277,9 +326,13 @@ class AnswerHead:
 
     @staticmethod
     def _rewrite(head: bytes) -> bytes:
-        first, *lines = head.split(b"\r\n")
-        kept = [line for line in lines if line.partition(b":")[0].strip().lower() not in _HOP_BY_HOP]
-        return b"\r\n".join([first, *kept, b"Connection: close"]) + b"\r\n\r\n"
+        return b"\r\n".join([*without_hop(head), b"Connection: close"]) + b"\r\n\r\n"
+
+
+def without_hop(head: bytes) -> list[bytes]:
+    """The lines of an answer's head but for headers that belong to one hop."""
+    first, *lines = head.split(b"\r\n")
+    return [first, *(line for line in lines if line.partition(b":")[0].strip().lower() not in _HOP_BY_HOP)]
 
 
 def answer_status(head: bytes) -> int:

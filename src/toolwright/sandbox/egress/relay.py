@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR
 _OUT = select.POLLOUT | select.POLLHUP | select.POLLERR
@@ -16,6 +17,22 @@ _CHUNK = 64 * 1024
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, errno.EINTR)
 _HELD = 256 * 1024
 """Bytes that wait for a slow reader before the fast side is left alone."""
+
+
+class Stream(Protocol):
+    """A non-blocking connection: a socket, or TLS on one."""
+
+    def fileno(self) -> int:
+        """What to wait for."""
+
+    def recv(self, size: int, /) -> bytes:
+        """What can be read now; b'' at the end, BlockingIOError when nothing is there yet."""
+
+    def send(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Send the beginning of *data*; how much of it. BlockingIOError when nothing can be sent now."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End one side."""
 
 
 class Stopped(Exception):
@@ -55,14 +72,18 @@ class Switch:
 
 @dataclass(slots=True)
 class Flow:
-    """One direction: bytes of *source* go through *passed* to *sink*; *closes* hands the end of stream on as well."""
+    """One direction: bytes of *source* go through *passed* to *sink*; *closes* hands the end of stream on as well.
 
-    source: socket.socket
-    sink: socket.socket
+    It ends with the stream, or once *complete* says that all has passed.
+    """
+
+    source: Stream
+    sink: Stream
     passed: Callable[[bytes], bytes] = bytes
     closes: bool = True
     pending: bytearray = field(default_factory=bytearray)
     ended: bool = False
+    complete: Callable[[], bool] = bool
 
     @property
     def finished(self) -> bool:
@@ -82,7 +103,7 @@ class Flow:
         if data is None:
             return 0
         self.pending += self.passed(data)
-        self.ended = not data
+        self.ended = not data or self.complete()
         if self.finished:
             self._hand_on_end()
         return len(data)
@@ -102,7 +123,7 @@ class Flow:
             shut(self.sink, socket.SHUT_WR)
 
 
-def read_some(source: socket.socket) -> bytes | None:
+def read_some(source: Stream) -> bytes | None:
     """What can be read now: b'' at the end of the stream, None when nothing is there yet."""
     try:
         return source.recv(_CHUNK)
@@ -110,7 +131,7 @@ def read_some(source: socket.socket) -> bytes | None:
         return None
 
 
-def shut(sock: socket.socket, how: int) -> None:
+def shut(sock: Stream, how: int) -> None:
     """Shut one side of a socket that the peer may have left already."""
     try:
         sock.shutdown(how)
@@ -136,7 +157,7 @@ def relay(
                 spend(flow.take())
 
 
-def send_all(switch: Switch, sock: socket.socket, data: bytes, deadline: float) -> None:
+def send_all(switch: Switch, sock: Stream, data: bytes, deadline: float) -> None:
     """Send all of *data* over a non-blocking socket."""
     left = memoryview(data)
     while left:
@@ -147,12 +168,13 @@ def send_all(switch: Switch, sock: socket.socket, data: bytes, deadline: float) 
             continue
 
 
-def read_until_empty_line(switch: Switch, sock: socket.socket, limit: int, deadline: float) -> tuple[bytes, bytes]:
+def read_until_empty_line(
+    switch: Switch, sock: Stream, limit: int, deadline: float, data: bytes = b""
+) -> tuple[bytes, bytes]:
     """A message head with its empty line, and what came behind it. b'' as head if the peer says nothing at all.
 
-    ValueError if *limit* bytes hold no empty line, ConnectionError if the peer ends before it.
+    *data* has come already. ValueError if *limit* bytes hold no empty line, ConnectionError if the peer ends before it.
     """
-    data = b""
     while (end := data.find(b"\r\n\r\n")) < 0:
         if len(data) > limit:
             raise ValueError(f"longer than {limit} bytes")
@@ -185,7 +207,7 @@ def connect(switch: Switch, family: int, address: tuple[str | int, ...], deadlin
     return sock
 
 
-def linger(switch: Switch, sock: socket.socket, seconds: float = 0.5) -> None:
+def linger(switch: Switch, sock: Stream, seconds: float = 0.5) -> None:
     """End our side and read on for a moment, so that what we said last arrives."""
     # Closing on unread bytes would reset the connection, and the peer would lose our answer.
     shut(sock, socket.SHUT_WR)

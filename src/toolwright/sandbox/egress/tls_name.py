@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _MAX_GREETING = 64 * 1024
 _MAX_RECORDS = 16
 """More would let a guest that sends byte by byte spend our time on reading the same greeting again and again."""
-_HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
+_HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME, _MAJOR = 22, 1, 0, 0, 3
+_SHORTEST = 6
+"""Bytes of a record that say of what kind it is: its head, and the first one in it."""
 
 UNRECOGNIZED_NAME = bytes((21, 3, 3, 0, 2, 2, 112))
 """A fatal TLS alert: no server of that name is to be had here."""
@@ -19,31 +23,59 @@ class NamedTunnel:
     """A filter for a client's bytes in a tunnel to *name*: nothing passes until TLS has asked for that very name.
 
     Without it, whoever is granted one site of a shared front could reach the others behind the same address.
-    A greeting without a name passes: it asks for nobody else.
+    A greeting without a name passes: it asks for nobody else. A server may ask for a second greeting (a
+    HelloRetryRequest), and goes by the name in that one: later ones are read like the first.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._held: bytes | None = b""
+        self._held = b""
+        self._greeted = False
+        self._left = 0  # bytes of a record that are passed on unread
 
     def __call__(self, data: bytes) -> bytes:
         """What may pass now. NotTls if it is no TLS or asks for another name."""
-        if self._held is None:
+        if self._left >= len(data):
+            self._left -= len(data)
             return data
-        self._held += data
-        asked = greeted_name(self._held)
-        if asked is None:
-            return b""
-        if asked not in ("", self._name):
-            raise NotTls("TLS asks for another server name than CONNECT")
-        data, self._held = self._held, None
-        return data
+        self._held += data[self._left :]
+        passed = [data[: self._left]]
+        self._left = 0
+        while self._held and (count := self._next()):
+            passed.append(self._held[:count])
+            self._left = max(count - len(self._held), 0)
+            self._held = self._held[count:]
+        return b"".join(passed)
+
+    def _next(self) -> int:
+        """How many bytes may pass, what is to come of a record among them; 0 while that cannot be said."""
+        if not self._greeted or self._greets_again():
+            found = _first_message(self._held)
+            if found is None:
+                return 0
+            greeting, end = found
+            if _name_in(greeting) not in ("", self._name):
+                raise NotTls("TLS asks for another server name than CONNECT")
+            self._greeted = True
+            return end
+        if len(self._held) < _SHORTEST:
+            return 0
+        return 5 + int.from_bytes(self._held[3:5], "big")
+
+    def _greets_again(self) -> bool:
+        """Whether the record that begins here is, or may become, a greeting and nothing that is encrypted."""
+        record = self._held
+        if len(record) < _SHORTEST or record[0] != _HANDSHAKE or record[5] != _CLIENT_HELLO:
+            return False
+        # An encrypted message may begin with the same byte, but hardly ever (once in 65,536) with a size that fits.
+        message = b"".join(_fragments(record))
+        return len(message) < 4 or int.from_bytes(message[1:4], "big") <= _MAX_GREETING
 
 
 def greeted_name(data: bytes) -> str | None:
     """The server name of the TLS greeting that *data* begins with: '' for none, None while it is incomplete."""
-    greeting = _first_message(data)
-    return None if greeting is None else _name_in(greeting)
+    found = _first_message(data)
+    return None if found is None else _name_in(found[0])
 
 
 class _Reader:
@@ -75,12 +107,12 @@ class _Reader:
         return self.take(len(self._data))
 
 
-def _first_message(data: bytes) -> bytes | None:
-    """The body of the ClientHello, put together from its records; None while bytes are missing."""
+def _first_message(data: bytes) -> tuple[bytes, int] | None:
+    """The body of the ClientHello, put together from its records, and where these end; None while bytes are missing."""
     message = b""
     position = records = 0
     while len(data) - position >= 5:
-        if data[position] != _HANDSHAKE or data[position + 1] != 3:
+        if data[position] != _HANDSHAKE or data[position + 1] != _MAJOR:
             break
         length = int.from_bytes(data[position + 3 : position + 5], "big")
         message += data[position + 5 : position + 5 + length]
@@ -89,13 +121,24 @@ def _first_message(data: bytes) -> bytes | None:
         if message and message[0] != _CLIENT_HELLO:
             break
         if len(message) >= 4 and len(message) - 4 >= (size := int.from_bytes(message[1:4], "big")):
-            return message[4 : 4 + size]
+            if len(message) - 4 > size or position > len(data):
+                raise NotTls("a TLS greeting with more behind it in its record")
+            return message[4:], position
         if position > _MAX_GREETING or records > _MAX_RECORDS or not length:
             break
     else:
         if len(data) <= _MAX_GREETING and (position >= len(data) or data[position] == _HANDSHAKE):
             return None
     raise NotTls("a tunnel to a named host speaks TLS; plain HTTP goes without CONNECT")
+
+
+def _fragments(data: bytes) -> Iterator[bytes]:
+    """What the handshake records that *data* begins with hold, as far as it is there."""
+    position = 0
+    while len(data) - position >= 5 and data[position] == _HANDSHAKE:
+        length = int.from_bytes(data[position + 3 : position + 5], "big")
+        yield data[position + 5 : position + 5 + length]
+        position += 5 + length
 
 
 def _name_in(greeting: bytes) -> str:

@@ -1,0 +1,192 @@
+"""`toolwright approvals`: the questions that wait for a person, and a yes or a no to each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from toolwright.cli import figures
+from toolwright.cli.grouping import Group
+from toolwright.cli.live import print_json
+from toolwright.cli.look import err, out, safe, short
+from toolwright.cli.options import home_options
+from toolwright.moments import moment
+from toolwright.moments import words as spelled
+from toolwright.policy import ApprovalAnswer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from toolwright.settings import Settings
+    from toolwright.store.asked import Asked
+    from toolwright.store.home import Home
+
+_ROWS = 40
+"""Of what is shown where no terminal says how many there are."""
+_COLUMNS = 120
+_AROUND = 6
+"""Rows for what stands around the question."""
+
+until_option = click.option(
+    "--until", metavar="WHEN", help="How long the yes holds: friday, 2026-12-04, 2026-12-04T18:00, 12h, 7d."
+)
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.option("--all", "every", is_flag=True, help="The answered ones, too.")
+@home_options
+@click.pass_context
+def approvals(ctx: click.Context, /, every: bool, **options: Any) -> None:
+    """List the questions that wait for a person, oldest first: who asks for what, since when, in which run."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with opened(options) as (home, settings):
+        found = home.asked.list(settings.namespace, every=every)
+    if options["as_json"]:
+        print_json({"type": "questions", "questions": [as_json(one) for one in found]})
+    elif found:
+        out().print(*_listed(found), sep="\n", soft_wrap=not out().is_terminal)
+    else:
+        err().print("No question waits for an answer.", markup=False)
+
+
+@approvals.command()
+@click.argument("number", metavar="ID", type=int)
+@click.option("--code", is_flag=True, help="All the code that asks, below the question.")
+@home_options
+def show(number: int, code: bool, **options: Any) -> None:
+    """Show question ID as the person at the terminal would see it: what it does, its powers, what changed, its cost."""
+    with opened(options) as (home, settings):
+        asked = home.asked.get(number, settings.namespace)
+    if options["as_json"]:
+        print_json({"type": "question", **as_json(asked, whole=True)})
+        return
+    _print_question(asked)
+    if code:
+        out().print(safe(asked.request.source), markup=False)
+
+
+@approvals.command()
+@click.argument("number", metavar="ID", type=int)
+@click.option(
+    "--for",
+    "scope",
+    type=click.Choice(["tool", "host"]),
+    default="tool",
+    show_default=True,
+    help="For this tool, or for every tool that asks for the same hosts and no more.",
+)
+@until_option
+@home_options
+def approve(number: int, scope: str, until: str | None, **options: Any) -> None:
+    """Say yes to question ID. Its run goes on with `toolwright run --resume RUN`."""
+    from toolwright.whoever import person_here
+
+    meant: Literal["once", "host"] = "host" if scope == "host" else "once"
+    at = None if until is None else moment(until)
+    _answer(number, ApprovalAnswer(True, meant, who=person_here(), until=at), options)
+
+
+@approvals.command()
+@click.argument("number", metavar="ID", type=int)
+@click.option("--why", default="", metavar="TEXT", help="The model reads it, and may ask for less.")
+@home_options
+def reject(number: int, why: str, **options: Any) -> None:
+    """Say no to question ID. With a reason what asks may be written anew, in another way."""
+    from toolwright.whoever import person_here
+
+    _answer(number, ApprovalAnswer(False, reason=why.strip(), who=person_here()), options)
+
+
+def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> None:
+    with opened(options) as (home, settings):
+        asked = home.asked.answer(number, answer, settings.namespace, strict=True)
+    if options["as_json"]:
+        print_json({"type": "question", **as_json(asked)})
+        return
+    scope = " and every tool that asks for its hosts" if answer.yes and answer.scope == "host" else ""
+    until = "" if answer.until is None else f", until {spelled(answer.until)}"
+    said = f"{'yes' if answer.yes else 'no'} to {asked.request.question.name}{scope}{until}"
+    goes_on = f"; `toolwright run --resume {asked.run_id}` goes on"
+    out().print(safe(said + goes_on), markup=False, soft_wrap=True)
+
+
+@contextmanager
+def opened(options: dict[str, Any], *, made: bool = False) -> Iterator[tuple[Home, Settings]]:
+    """The home's books alone, and its settings: shelf and sandbox are not needed.
+
+    NotFoundError where there is no home, unless it may be *made*.
+    """
+    from toolwright.errors import NotFoundError
+    from toolwright.settings import load
+    from toolwright.store.home import Home
+
+    settings = load(options.get("home"))
+    if not made and not (settings.home / "home.db").exists():
+        raise NotFoundError(f"There is no home.db in {settings.home}: nobody was asked. Name the home with --home DIR.")
+    with closing(Home.open(settings.home)) as home:
+        yield home, settings
+
+
+def as_json(asked: Asked, *, whole: bool = False) -> dict[str, Any]:
+    """A question for `--json`; *whole*: with the code, and the code that had a yes before."""
+    request, question, answer = asked.request, asked.request.question, asked.answer
+    powers = [
+        {"power": one, "why": request.reasons.get(one, ""), "used": one not in request.unused}
+        for one in question.words()
+    ]
+    said = answer and {"yes": answer.yes, "who": answer.who, "reason": answer.reason, "at": asked.answered_at}
+    return {
+        "id": asked.id,
+        "state": asked.state,
+        "run_id": asked.run_id,
+        "kind": request.kind,
+        "name": question.name,
+        "description": question.description,
+        "powers": powers,
+        "effect": question.effect,
+        "origin": question.origin,
+        "digest": question.digest,
+        "taint": list(request.taint),
+        "checks": list(request.checks),
+        "examples": list(request.examples),
+        "dollars": request.dollars,
+        "asked_at": asked.at,
+        "until": asked.until,
+        "answer": said,
+        **({"source": request.source, "before": request.before} if whole else {}),
+    }
+
+
+def _print_question(asked: Asked) -> None:
+    from rich.text import Text
+
+    from toolwright.cli.asking import lines
+
+    console = out()
+    rows, columns = (console.height, console.width) if console.is_terminal else (_ROWS, _COLUMNS)
+    until = "" if asked.until is None else f", until {spelled(asked.until)}"
+    console.print(safe(f"question {asked.id} of run {asked.run_id}, asked {spelled(asked.at)}{until}"), markup=False)
+    for text, style in lines(asked.request, columns, rows - _AROUND, "--code shows them"):
+        console.print(Text(text, style=style), soft_wrap=True)
+    answers = (
+        asked.said()
+        if asked.answer is not None
+        else f"`toolwright approvals approve {asked.id}` says yes, `toolwright approvals reject {asked.id} --why …` no."
+    )
+    console.print("\n" + safe(answers), markup=False, soft_wrap=True)
+
+
+def _listed(found: Sequence[Asked]) -> list[RenderableType]:
+    return [_as_text(one) for one in found]
+
+
+def _as_text(asked: Asked) -> str:
+    question = asked.request.question
+    powers = short(", ".join(question.words()) or "a call", 60)
+    by = "" if asked.answer is None else f" by {short(asked.answer.who, 24)}"
+    head = f"{asked.id:>4}  {asked.state}{by}  {figures.date(asked.at)}  {short(question.name, 30)}: {powers}"
+    return safe(f"{head}  (run {asked.run_id})")

@@ -1,0 +1,45 @@
+"""A verdict that met the world goes in; its failed check comes out again for the run that goes on after a kill.
+
+An example runs with powers once for each approval. A process that comes after a kill does not run it again, and would
+take a candidate for proven of which the one before it has seen that it is not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Protocol
+
+from toolwright.tool import Check, Verdict
+from toolwright.toolrecord import check_from, check_to_json
+from toolwright.trace import Place
+
+_NAME = "examples"
+"""The only check that runs with powers."""
+
+
+class Journal(Protocol):
+    """Keeps records by their place in a run."""
+
+    def get(self, role: str, place: Place) -> bytes | None:
+        """What was recorded, or None."""
+
+    def put(self, role: str, place: Place, data: bytes) -> None:
+        """Record *data*; on disk when this returns."""
+
+
+class LiveFailures:
+    """The failed examples of one home's runs, by the place of their attempt."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def get(self, place: Place) -> Check | None:
+        """The check that failed there, if one did."""
+        data = self._journal.get("tool", place)
+        return None if data is None else check_from(json.loads(data))
+
+    def note(self, place: Place, verdict: Verdict) -> None:
+        """Keep what *verdict* failed, if that was an example which ran with powers; on disk when this returns."""
+        failed = verdict.failed
+        if failed is not None and failed.name == _NAME and verdict.candidate.grant:
+            self._journal.put("tool", place, json.dumps(check_to_json(failed)).encode())

@@ -1,0 +1,215 @@
+"""The book of questions: what a person is asked waits here, whoever ends meanwhile; the first answer counts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from toolwright.approving import approvals_of, as_shown, checked, request_from
+from toolwright.deeds import Deed, DeedWord
+from toolwright.errors import NotFoundError, RefusedError
+from toolwright.moments import words
+from toolwright.policy import NOBODY, ApprovalAnswer, ApprovalRequest, RequestKind
+from toolwright.store.approvals import ApprovalBook, about
+from toolwright.store.audit import AuditBook
+from toolwright.store.database import Database
+from toolwright.store.redaction import Redaction
+from toolwright.trace import Place
+
+State = Literal["open", "approved", "rejected", "timed-out"]
+
+NOBODY_IN_TIME = "Nobody answered in time, so it is denied (setting approvals.timeout_s)."
+"""What a model reads after the time-out of a question."""
+
+_COLUMNS = "id, namespace, run_id, place, kind, name, digest, shown, at, until, state, scope, who, reason, answered_at"
+_OPEN = "state = 'open' AND (until IS NULL OR until > ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and its answer once it has one. Times are Unix seconds; `until` None: it waits for good."""
+
+    id: int
+    run_id: str
+    place: str
+    """Where in the run it stands: `step/position`."""
+    request: ApprovalRequest
+    """What a person is shown."""
+    at: float
+    until: float | None = None
+    state: State = "open"
+    answer: ApprovalAnswer | None = None
+    answered_at: float | None = None
+
+    def said(self) -> str:
+        """What came of it, in a sentence; who answered what and when."""
+        lead = f"Question {self.id} ({self.request.question.name})"
+        if self.answer is None or self.answered_at is None:
+            return f"{lead} is open since {words(self.at)}."
+        if self.state == "timed-out":
+            return f"{lead} waited until {words(self.answered_at)}; nobody answered in time, and so it is a no."
+        why = f": {self.answer.reason}" if self.answer.reason and not self.answer.yes else ""
+        word = "yes" if self.answer.yes else "no"
+        return f"{lead} was answered already: {self.answer.who} said {word}, {words(self.answered_at)}{why}."
+
+
+class AskedBook:
+    """Keeps questions. Thread-safe, and safe between processes; each write is on disk when it returns."""
+
+    def __init__(
+        self,
+        data: Database,
+        audit: AuditBook,
+        approvals: ApprovalBook,
+        redaction: Redaction,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._data, self._audit, self._approvals = data, audit, approvals
+        self._redaction, self._clock = redaction, clock
+
+    def find(self, request: ApprovalRequest, place: Place) -> Asked | None:
+        """What was asked at *place* of the same thing and in the same words, as it stands now.
+
+        One whose time is over is closed. A yes to what the run would send, said together with that to the powers,
+        answers the question about sending alone.
+        """
+        kinds: tuple[RequestKind, ...] = ("flow", "powers") if request.kind == "flow" else (request.kind,)
+        with self._data.writing() as db:
+            for kind in kinds:
+                found = self._at(db, request, place, kind)
+                if found is not None and (kind == request.kind or (found.state == "approved" and found.request.taint)):
+                    return self._closed_in_time(db, found)
+        return None
+
+    def open(self, request: ApprovalRequest, place: Place, timeout_s: float | None = None) -> Asked:
+        """*request*, waiting at *place* for an answer, *timeout_s* seconds at most.
+
+        What was said yes to there, and holds no longer, is asked anew.
+        """
+        question, now = request.question, self._clock()
+        until = None if timeout_s is None else now + timeout_s
+        key = (request.run_id, _spelled(place), request.kind, question.digest)
+        shown = json.dumps(self._redaction.value(json.loads(json.dumps(as_shown(request)))))
+        row = (question.namespace, *key, question.name, shown, now, until)
+        with self._data.writing() as db:
+            db.execute("DELETE FROM asked WHERE run_id = ? AND place = ? AND kind = ? AND digest = ?", key)
+            sql = (
+                "INSERT INTO asked (namespace, run_id, place, kind, digest, name, shown, at, until, state, scope, who, "
+                "reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', '', '', '')"
+            )
+            number = db.execute(sql, row).lastrowid
+            asked = self._get(db, int(number or 0))
+            self._note(db, asked, "asked", "toolwright", f"question {asked.id}")
+        return asked
+
+    def get(self, number: int, namespace: str | None = None) -> Asked:
+        """Question *number*. NotFoundError for one that is not there, or not in *namespace*."""
+        with self._data.reading() as db:
+            found = self._get(db, number, namespace)
+        return self._in_time([found])[0]
+
+    def list(self, namespace: str = "local", *, every: bool = False) -> Sequence[Asked]:
+        """The questions that wait for an answer, oldest first; *every*: the answered ones, too."""
+        only = "" if every else "AND state = 'open'"
+        sql = f"SELECT {_COLUMNS} FROM asked WHERE namespace = ? {only} ORDER BY id"
+        with self._data.reading() as db:
+            found = [_asked(row) for row in db.execute(sql, (namespace,)).fetchall()]
+        return [one for one in self._in_time(found) if every or one.state == "open"]
+
+    def _in_time(self, found: Sequence[Asked]) -> Sequence[Asked]:
+        """*found*; those whose time is over are closed first."""
+        if not any(self._is_over(one) for one in found):
+            return found
+        with self._data.writing() as db:
+            return [self._closed_in_time(db, self._get(db, one.id)) for one in found]
+
+    def _is_over(self, asked: Asked) -> bool:
+        return asked.state == "open" and asked.until is not None and asked.until <= self._clock()
+
+    def lapse(self, number: int) -> Asked:
+        """Close question *number*, if it is open: its time is over. Then the default holds, which is no."""
+        with self._data.writing() as db:
+            return self._lapsed(db, self._get(db, number))
+
+    def answer(
+        self, number: int, answer: ApprovalAnswer, namespace: str | None = None, *, strict: bool = False
+    ) -> Asked:
+        """Close question *number* with *answer*; a yes is on record when this returns, in the same transaction.
+
+        The first answer counts: RefusedError (`answered`) tells the second who said what and when, (`timed-out`) that
+        the time is over. NotFoundError. A scope that the question cannot have counts as the narrower one; if *strict*,
+        it is a UserError.
+        """
+        with self._data.writing() as db:
+            asked = self._closed_in_time(db, self._get(db, number, namespace))
+            if asked.state == "open":
+                if strict:
+                    checked(asked.request, answer)
+                return self._answered(db, asked, answer)
+        raise RefusedError(asked.said(), "timed-out" if asked.state == "timed-out" else "answered")
+
+    # ── within a transaction ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _answered(self, db: sqlite3.Connection, asked: Asked, answer: ApprovalAnswer) -> Asked:
+        now = self._clock()
+        reason = self._redaction.text(answer.reason)
+        state = "approved" if answer.yes else "rejected"
+        done = (state, answer.scope, answer.who, reason, now, asked.id, now)
+        sql = f"UPDATE asked SET state = ?, scope = ?, who = ?, reason = ?, answered_at = ? WHERE id = ? AND {_OPEN}"
+        if db.execute(sql, done).rowcount != 1:
+            raise RefusedError(self._get(db, asked.id).said(), "answered")
+        given = approvals_of(asked.request, answer, now)
+        for approval in given:
+            self._approvals.add(db, approval, asked.id)
+        if not answer.yes:
+            self._note(db, asked, "denied", answer.who, reason)
+        elif not given:
+            once = "in this run" if asked.request.kind == "flow" else "once more"
+            self._note(db, asked, "approved", answer.who, once)
+        return self._get(db, asked.id)
+
+    def _closed_in_time(self, db: sqlite3.Connection, asked: Asked) -> Asked:
+        """*asked*, closed if its time is over: then the default holds, which is no."""
+        return self._lapsed(db, asked) if self._is_over(asked) else asked
+
+    def _lapsed(self, db: sqlite3.Connection, asked: Asked) -> Asked:
+        sql = (
+            "UPDATE asked SET state = 'timed-out', who = ?, reason = ?, answered_at = coalesce(until, ?) "
+            "WHERE id = ? AND state = 'open'"
+        )
+        if db.execute(sql, (NOBODY, NOBODY_IN_TIME, self._clock(), asked.id)).rowcount == 1:
+            self._note(db, asked, "denied", NOBODY, "timed out")
+        return self._get(db, asked.id)
+
+    def _at(self, db: sqlite3.Connection, request: ApprovalRequest, place: Place, kind: RequestKind) -> Asked | None:
+        key = (request.run_id, _spelled(place), kind, request.question.digest)
+        sql = f"SELECT {_COLUMNS} FROM asked WHERE run_id = ? AND place = ? AND kind = ? AND digest = ?"
+        row = db.execute(sql, key).fetchone()
+        return None if row is None else _asked(row)
+
+    def _get(self, db: sqlite3.Connection, number: int, namespace: str | None = None) -> Asked:
+        row = db.execute(f"SELECT {_COLUMNS} FROM asked WHERE id = ?", (number,)).fetchone()
+        if row is None or namespace not in (None, row[1]):
+            raise NotFoundError(f"No question has the number {number}; `toolwright approvals --all` lists them.")
+        return _asked(row)
+
+    def _note(self, db: sqlite3.Connection, asked: Asked, what: DeedWord, who: str, more: str) -> None:
+        question = asked.request.question
+        told = "; ".join(filter(None, [about(question), more.partition("\n")[0]]))
+        deed = Deed(who, what, question.namespace, question.name, None, told, run_id=asked.run_id)
+        self._audit.add(deed, within=db)
+
+
+def _spelled(place: Place) -> str:
+    return f"{place.step}/{place.position}"
+
+
+def _asked(row: Sequence[Any]) -> Asked:
+    number, _, run_id, place, _, _, _, shown, at, until, state, scope, who, reason, answered_at = row
+    answer = None if state == "open" else ApprovalAnswer(state == "approved", scope or "once", reason, who)
+    request = replace(request_from(json.loads(shown)), id=number)
+    return Asked(number, run_id, place, request, at, until, state, answer, answered_at)

@@ -1,0 +1,195 @@
+"""What a run has taken in goes in, mark by mark; the hosts to which it may send nothing more without a yes come out."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import astuple, dataclass, replace
+from typing import Literal, Protocol
+
+from toolwright.powers import Grant, host_within, path_within
+from toolwright.trace import Event, Place, Sink
+
+MarkKind = Literal["private", "untrusted", "agreed"]
+_BOTH: tuple[MarkKind, MarkKind] = ("private", "untrusted")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that a run took in: private data, or untrusted text; or a host that a person agreed to all the same."""
+
+    kind: MarkKind
+    what: str
+    """`secret KEY`, `folder /srv/notes`, `reply of api.example.com:443`, `file letter.txt`; of `agreed`, a host."""
+    by: str = ""
+    """The tool that took it in: `look@1`."""
+    at: str = ""
+    """Where in the run its call stands, as `Call.place`; '' for what no call took in."""
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.by})" if self.by else self.what
+
+
+def marks_from(rows: Iterable[Sequence[str]]) -> tuple[Mark, ...]:
+    """The marks that `astuple` gave, without what was agreed to: that holds for one run."""
+    kinds: Mapping[str, MarkKind] = {kind: kind for kind in _BOTH}
+    return tuple(Mark(kinds[kind], what, by) for kind, what, by, *_ in rows if kind in kinds)
+
+
+class Journal(Protocol):
+    """Keeps marks by their place."""
+
+    def get(self, role: str, place: Place) -> bytes | None:
+        """What was recorded, or None."""
+
+    def put(self, role: str, place: Place, data: bytes) -> None:
+        """Record *data*; on disk when this returns."""
+
+
+class Flow:
+    """What one run has taken in so far. Thread-safe.
+
+    Each new mark is in the journal before the call that brings it begins: a run that goes on after a kill knows it. The
+    call that was cut short is not held up by its own marks then, as it was not before.
+    """
+
+    def __init__(
+        self, run_id: str, journal: Journal, sink: Sink, before: Sequence[Mark] = (), untrusted: Sequence[str] = ()
+    ) -> None:
+        """*before*: marks of earlier runs of the conversation. *untrusted*: absolute paths of files and folders."""
+        self._run_id, self._journal, self._sink = run_id, journal, sink
+        self._lock = threading.Lock()
+        self.untrusted = tuple(os.path.realpath(path) for path in untrusted)
+        self._before = tuple(before)
+        self._recorded = list(self._read())
+        """Marks of a process before this one, but those that were taken again."""
+        self._own: list[Mark] = []
+        self._count = len(self._recorded)
+
+    def _read(self) -> Iterator[Mark]:
+        number = 1
+        while (data := self._journal.get("tool", self._place(number))) is not None:
+            yield Mark(*json.loads(data))
+            number += 1
+
+    def _place(self, number: int) -> Place:
+        return Place(self._run_id, 0, f"taint-{number}")
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All of them but what was agreed to, the oldest first: what a run that goes on from this one inherits."""
+        with self._lock:
+            return tuple(one for one in self._all() if one.kind != "agreed")
+
+    def _all(self) -> tuple[Mark, ...]:
+        return (*self._before, *self._recorded, *self._own)
+
+    def tell(self) -> None:
+        """Say which marks there are from the beginning."""
+        for number, mark in enumerate(self._before, 1):
+            self._say(mark, self._before[:number])
+
+    def take(self, marks: Iterable[Mark]) -> None:
+        """Note each of *marks* whose thing is new; on disk, and told, when this returns."""
+        for mark in marks:
+            with self._lock:
+                known = [one for one in self._all() if (one.kind, one.what) == (mark.kind, mark.what)]
+                if not known:
+                    mark = replace(mark, at=_PLACE.get())
+                    self._journal.put("tool", self._place(self._count + 1), json.dumps(astuple(mark)).encode())
+                    self._count += 1
+                    self._own.append(mark)
+                elif known[0] in self._recorded:
+                    self._recorded.remove(known[0])
+                    self._own.append(known[0])
+            if not known:
+                self._say(mark, self.marks)
+
+    def _say(self, mark: Mark, so_far: Sequence[Mark]) -> None:
+        if mark.kind == "agreed":
+            return
+        others = {one.kind for one in so_far if one != mark}
+        meets = mark.kind not in others and len(others) == 1
+        data = {"name": mark.by, "kind": mark.kind, "what": mark.what, "both": meets or len(others) == 2}
+        met = [f"{one.kind} {one}" for one in so_far] if meets else []
+        self._sink.emit(Event("tainted", self._run_id, {**data, "met": met}))
+
+    def agree(self, hosts: Iterable[str]) -> None:
+        """A person said yes to sending to *hosts* in this run."""
+        self.take(Mark("agreed", host) for host in hosts)
+
+    def unasked(self, grant: Grant) -> tuple[str, ...]:
+        """The hosts of *grant* to which this run may send only after a yes that nobody has given yet."""
+        if not grant.hosts:
+            return ()
+        place = _PLACE.get()
+        with self._lock:
+            held = [one for one in self._all() if not (place and one.at == place and one in self._recorded)]
+            agreed = [one.what for one in self._all() if one.kind == "agreed"]
+        if not {"private", "untrusted"} <= {one.kind for one in held}:
+            return ()
+        return tuple(host for host in grant.hosts if not any(host_within(host, own) for own in agreed))
+
+    def words(self) -> tuple[str, ...]:
+        """What was taken in, a line each, for people."""
+        return tuple(f"{one.kind:<9}  {one}" for one in self.marks)
+
+    def why(self, name: str, grant: Grant) -> str:
+        """Why *name* may not send with *grant* as it is, in a sentence."""
+        hosts = ", ".join(self.unasked(grant))
+        private, untrusted = (", ".join(str(one) for one in self.marks if one.kind == kind) for kind in _BOTH)
+        return (
+            f"{name} may send to {hosts}, and this run has taken in private data ({private}) and untrusted text "
+            f"({untrusted}). A person has to say yes to it first, whatever was allowed before."
+        )
+
+    def files(self, paths: Iterable[tuple[str, str]], by: str) -> Iterator[Mark]:
+        """The marks of what lies in a tool's work folder: pairs of the name there and the path outside."""
+        for name, path in paths:
+            real = os.path.realpath(path)
+            if any(path_within(real, own) for own in self.untrusted):
+                yield Mark("untrusted", f"file {name}", by)
+
+    def powers(self, grant: Grant, by: str) -> Iterator[Mark]:
+        """The marks of a call of the tool *by* with *grant*."""
+        yield from (Mark("private", f"secret {name}", by) for name in grant.secret_names)
+        for path in dict.fromkeys(grant.reads + grant.writes):
+            yield Mark("private", f"folder {path}", by)
+            real = os.path.realpath(path)
+            # What may be read below it counts as much as what lies above it.
+            if any(path_within(real, own) or path_within(own, real) for own in self.untrusted):
+                yield Mark("untrusted", f"folder {path}", by)
+        yield from (Mark("untrusted", f"reply of {host}", by) for host in grant.hosts)
+
+
+_CURRENT: ContextVar[Flow | None] = ContextVar("toolwright_flow", default=None)
+_PLACE: ContextVar[str] = ContextVar("toolwright_flow_place", default="")
+
+
+def current() -> Flow | None:
+    """The flow of the run whose tool call is being answered; None outside a run."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def flowing(flow: Flow | None) -> Iterator[None]:
+    """Within, *flow* is the current one, in worker threads too."""
+    token = _CURRENT.set(flow)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Within, a call at *place* of the run is under way."""
+    token = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
