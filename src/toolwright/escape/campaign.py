@@ -180,7 +180,7 @@ def _once(box: Sandbox, attack: Attack, world: World, arguments: Mapping[str, An
     time.sleep(attack.wait_s)
     if attack.after:
         seen.after = other("after", attack.after)
-    seen.hits, seen.changes = world.hits, world.changes()
+    seen.hits, seen.changes = world.counted(), world.changes()
     seen.left = left_in(folder) if folder else []
     return seen
 

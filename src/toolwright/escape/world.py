@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from toolwright.escape.attack import PLANTED, Left
 _LONG_AGO = 10**9
 _VICTIM_S = "600"
 _EXITING = 4
+_COUNTED_S = 5.0
 _TEXT = 10_000
 
 
@@ -36,6 +38,8 @@ class World:
 
     def __init__(self) -> None:
         self.hits = 0
+        self._watching: list[socket.socket] = []
+        self._counting = threading.Lock()
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> World:
@@ -104,20 +108,35 @@ class World:
         self._closing.callback(server.close)
         # Closing alone does not wake a thread that waits in accept.
         self._closing.callback(_shut, server)
+        self._watching.append(server)
         threading.Thread(target=watch, args=(server,), daemon=True).start()
         return server
 
     def _accept(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while True:
-                client, _ = server.accept()
-                self.hits += 1
+            while _waiting(server):
+                with self._counting:
+                    client, _ = server.accept()
+                    self.hits += 1
                 client.close()
 
     def _receive(self, waiting: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while waiting.recv(100):
-                self.hits += 1
+            while _waiting(waiting):
+                with self._counting:
+                    if not waiting.recv(100):
+                        return
+                    self.hits += 1
+
+    def counted(self) -> int:
+        """The hits, with all that had reached a server by now: on a busy machine its thread looks later."""
+        deadline = time.monotonic() + _COUNTED_S
+        while time.monotonic() < deadline:
+            with self._counting:
+                if not any(_waiting(server, 0) for server in self._watching):
+                    break
+            time.sleep(0.001)
+        return self.hits
 
     def folder(self, name: str) -> str:
         """A new folder that every user may write to, to be granted: its path."""
@@ -182,6 +201,13 @@ def left_in(folder: Path) -> list[Left]:
 def _own_place() -> str:
     home = os.path.expanduser("~")
     return home if os.access(home, os.W_OK | os.X_OK) else tempfile.gettempdir()
+
+
+def _waiting(server: socket.socket, milliseconds: int | None = None) -> bool:
+    """Whether somebody has reached *server* and nobody looked yet; without *milliseconds*, wait until one has."""
+    watch = select.poll()  # not `select`, which takes no descriptor above 1023
+    watch.register(server, select.POLLIN)
+    return bool(watch.poll(milliseconds))
 
 
 def _shut(server: socket.socket) -> None:
