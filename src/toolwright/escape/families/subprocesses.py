@@ -226,10 +226,11 @@ return said if "ran" in said else "TypeError: it did not run: " + done.stderr.de
         "orphans with a session of their own",
         """
 open(it["marker"] + "-tried", "w").close()
-later = "import sys, time; time.sleep(0.7); open(sys.argv[1], 'w').close()"
+later = "import os, sys, time; os.read(int(sys.argv[2]), 1); time.sleep(1.5); open(sys.argv[1], 'w').close()"
+ended, mine = os.pipe()  # it reads to its end when the call is over, however late that is
 def orphaned(_):
     os.setsid()
-    start(later, it["marker"], stdout=subprocess.DEVNULL, start_new_session=True)
+    start(later, it["marker"], str(ended), pass_fds=[ended], stdout=subprocess.DEVNULL, start_new_session=True)
 forked(orphaned)
 time.sleep(0.3)
 return "gone"
@@ -250,12 +251,13 @@ for number in range(1, 65):
         signal.signal(number, signal.SIG_IGN)
     except (OSError, ValueError):
         pass
-while time.monotonic() < float(sys.argv[2]):
-    time.sleep(0.1)
+os.read(int(sys.argv[2]), 1)
+time.sleep(1.5)
 open(sys.argv[1], "w").close()
 '''
+ended, mine = os.pipe()  # it reads to its end when the call is over, however late that is
 for number in range(3):
-    forked(lambda _: start(later, it["marker"], str(time.monotonic() + 5.5), start_new_session=number > 0))
+    forked(lambda _: start(later, it["marker"], str(ended), pass_fds=[ended], start_new_session=number > 0))
 time.sleep(30)
 """,
         changed,
@@ -263,7 +265,7 @@ time.sleep(30)
         grant=_shared,
         limits=replace(LONGER, wall_s=2.0),
         bare_s=4.0,
-        wait_s=4.5,
+        wait_s=3.5,
     ),
     attack(
         "an orphan that keeps the call waiting",
