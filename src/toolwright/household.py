@@ -17,8 +17,8 @@ from toolwright.notes import Notes
 from toolwright.registry import Registry
 from toolwright.requests import Requests
 from toolwright.taint import Flow
-from toolwright.trace import Cost, Run, Sink
-from toolwright.workbench import Surface, ToolJournal, Workbench
+from toolwright.trace import Cost, Journal, Run, Sink
+from toolwright.workbench import Surface, Workbench
 from toolwright.workspace import Workspace
 
 NOTHING = Earlier()
@@ -51,7 +51,7 @@ class House:
     forge: Forge
     runs: RunBook
     turns: TurnBook
-    journal: ToolJournal
+    journal: Journal
     approvals: ApprovalBook
     asked: Questions
     values: Values

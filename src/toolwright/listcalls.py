@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from toolwright.call import FileRef, Outcome, Status, Usage
 from toolwright.calling import Calls
@@ -14,20 +14,10 @@ from toolwright.errors import UnansweredError
 from toolwright.largevalues import as_json
 from toolwright.owntools import OwnTool, Usable
 from toolwright.starts import begin, held_back
-from toolwright.trace import Place
+from toolwright.trace import Journal, Place
 
 MAX_ITEMS = 1000
 """Arguments in one list: what a model reads of their results has to fit beside the rest of the conversation."""
-
-
-class Journal(Protocol):
-    """Keeps how each call ended, by its place."""
-
-    def get(self, role: str, place: Place) -> bytes | None:
-        """What was recorded, or None."""
-
-    def put(self, role: str, place: Place, data: bytes) -> None:
-        """Record *data*; on disk when this returns."""
 
 
 def refusal(name: str, items: Sequence[Any]) -> str:

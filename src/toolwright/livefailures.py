@@ -7,24 +7,13 @@ take a candidate for proven of which the one before it has seen that it is not.
 from __future__ import annotations
 
 import json
-from typing import Protocol
 
 from toolwright.tool import Check, Verdict
 from toolwright.toolrecord import check_from, check_to_json
-from toolwright.trace import Place
+from toolwright.trace import Journal, Place
 
 _NAME = "examples"
 """The only check that runs with powers."""
-
-
-class Journal(Protocol):
-    """Keeps records by their place in a run."""
-
-    def get(self, role: str, place: Place) -> bytes | None:
-        """What was recorded, or None."""
-
-    def put(self, role: str, place: Place, data: bytes) -> None:
-        """Record *data*; on disk when this returns."""
 
 
 class LiveFailures:

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Protocol
 
-from toolwright.trace import Place
-
-
-class Journal(Protocol):
-    """Keeps that a try began, or was held back, by its place."""
-
-    def get(self, role: str, place: Place) -> bytes | None:
-        """What was recorded, or None."""
-
-    def put(self, role: str, place: Place, data: bytes) -> None:
-        """Record *data*; on disk when this returns."""
+from toolwright.trace import Journal, Place
 
 
 def begin(journal: Journal, place: Place, data: bytes = b"{}") -> int:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import astuple, dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from toolwright.powers import Grant, host_within, path_within
-from toolwright.trace import Event, Place, Sink
+from toolwright.trace import Event, Journal, Place, Sink
 
 MarkKind = Literal["private", "untrusted", "agreed"]
 _BOTH: tuple[MarkKind, MarkKind] = ("private", "untrusted")
@@ -38,16 +38,6 @@ def marks_from(rows: Iterable[Sequence[str]]) -> tuple[Mark, ...]:
     """The marks that `astuple` gave, without what was agreed to: that holds for one run."""
     kinds: Mapping[str, MarkKind] = {kind: kind for kind in _BOTH}
     return tuple(Mark(kinds[kind], what, by) for kind, what, by, *_ in rows if kind in kinds)
-
-
-class Journal(Protocol):
-    """Keeps marks by their place."""
-
-    def get(self, role: str, place: Place) -> bytes | None:
-        """What was recorded, or None."""
-
-    def put(self, role: str, place: Place, data: bytes) -> None:
-        """Record *data*; on disk when this returns."""
 
 
 class Flow:

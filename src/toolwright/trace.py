@@ -52,6 +52,16 @@ class Place:
         return Place(self.run_id, self.step, f"{self.position}.{part}" if self.position else str(part))
 
 
+class Journal(Protocol):
+    """Keeps what happened at each place of a run, by (role, place), so that nothing is done twice. Thread-safe."""
+
+    def get(self, role: str, place: Place) -> bytes | None:
+        """What was recorded at *place*, or None."""
+
+    def put(self, role: str, place: Place, data: bytes) -> None:
+        """Record *data* at *place*; on disk when this returns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Tokens and US dollars; `dollars` None is unknown, which is not 0."""

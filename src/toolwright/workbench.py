@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from toolwright.call import Outcome
 from toolwright.calling import Calls
@@ -21,22 +21,12 @@ from toolwright.paging import page
 from toolwright.requests import FIXED, MAX_OWN, Requests, described
 from toolwright.starts import begin, held_back
 from toolwright.taint import Flow, flowing
-from toolwright.trace import Place
+from toolwright.trace import Journal, Place
 
 Surface = Literal["native", "fixed"]
 _OWN = f"@{OwnTool.number}"
 MAX_MATCHING = 8
 """Tools of the shelf that stand in the tools array beside the fixed three and those made in the run."""
-
-
-class ToolJournal(Protocol):
-    """Keeps the answer of each tool call by its place."""
-
-    def get(self, role: str, place: Place) -> bytes | None:
-        """What was recorded, or None."""
-
-    def put(self, role: str, place: Place, data: bytes) -> None:
-        """Record *data*; on disk when this returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +59,7 @@ class Workbench:
     requests: Requests
     calls: Calls
     notes: Notes
-    journal: ToolJournal
+    journal: Journal
     flow: Flow
     made_before: tuple[str, ...] = ()
     """`name@version` of what earlier runs of the conversation made."""

@@ -15,8 +15,7 @@ from toolwright.errors import FaultError
 from toolwright.models.link import Link
 from toolwright.models.tidy import tidy
 from toolwright.models.underway import Asking, OnText, asking
-from toolwright.models.values import Journal
-from toolwright.trace import Cost, Place, Role
+from toolwright.trace import Cost, Journal, Place, Role
 
 Told = Callable[[Asking, list[ModelMessage], ModelRequestParameters, ModelResponse, bool], None]
 """Told of each whole answer, after it is on disk; the last argument says that it came from the record."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from toolwright.models.asking import AnswerShape, Reply
 from toolwright.models.choose import choose, settings_for
 from toolwright.models.pricetable import PriceTable
-from toolwright.models.values import Journal, Ledger, ModelChoice, ModelSettings
+from toolwright.models.values import Ledger, ModelChoice, ModelSettings
 from toolwright.models.window import ASSUMED, Window, hosted_window
 from toolwright.telemetry import OFF, Telemetry
-from toolwright.trace import Cost, Event, Place, Role
+from toolwright.trace import Cost, Event, Journal, Place, Role
 
 if TYPE_CHECKING:
     import httpx2

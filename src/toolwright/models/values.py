@@ -78,16 +78,6 @@ class ModelChoice:
         return f"{self.provider}:{self.name}"
 
 
-class Journal(Protocol):
-    """Keeps the answer of each model call by (role, place), so that no answered call is made again. Thread-safe."""
-
-    def get(self, role: Role, place: Place) -> bytes | None:
-        """What was recorded at *place*, or None."""
-
-    def put(self, role: Role, place: Place, data: bytes) -> None:
-        """Record *data* at *place*; on disk when this returns."""
-
-
 class Ledger(Protocol):
     """Keeps what is spent: each HTTP try is debited at its worst case before it is made. Thread-safe."""
 
