@@ -17,6 +17,9 @@ from toolwright.trace import Place
 _RUNS, _CALLS = "visiting-runs", "visiting-calls"
 """Of what is noted for all runs: stands in the journal where the id of a run stands otherwise."""
 
+_LONGEST = 240
+"""Characters of what a model says; a power itself is always shown in full."""
+
 
 class Journal(Protocol):
     """Keeps notes by their place."""
@@ -139,11 +142,11 @@ def shown(asked: Asked, first: bool) -> dict[str, Any]:
     ]
     lines = [
         f"{question.name} {title(request)}",
-        f"does: {question.description}",
-        *(f"{one['power']}: {one['why'] or 'no reason was given'}" for one in powers),
-        *(f"took in: {one}" for one in request.taint),
+        f"does: {_short(question.description)}",
+        *(f"{one['power']}: {_short(why_of(request, str(one['power']))) or 'no reason was given'}" for one in powers),
+        *(f"took in: {_short(one)}" for one in request.taint),
         f"effect: {question.effect}",
-        *(f"is tried with: {one}" for one in request.examples),
+        *(f"is tried with: {_short(one)}" for one in request.examples),
     ]
     if not first:
         lines.append("This is a further question about the call: a yes counts if this metadata is handed back with it.")
@@ -164,8 +167,18 @@ def shown(asked: Asked, first: bool) -> dict[str, Any]:
         "until": asked.until,
         "run_id": asked.run_id,
         "needs_metadata": not first,
-        "words": "\n".join(lines),
+        "words": "\n".join(map(_plain, lines)),
     }
+
+
+def _plain(text: str) -> str:
+    """*text* as one line that a terminal shows as it is: a model wrote it, and must not write lines of its own."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def _short(text: str) -> str:
+    text = _plain(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def waits(asked: Asked) -> str:

@@ -104,7 +104,7 @@ def test_a_later_no_without_a_reason_is_the_end_of_that_request_and_is_told_once
 @pytest.mark.long
 def test_a_call_of_a_tool_that_is_there_waits_and_is_told_a_no(office):
     place = office(scripted())
-    Host(place, "house", approve=True).run()
+    Host(place, "house", approve=True, **PAUSES).run()
     with place.open() as tw:
         tw.revoke(tw.grants()[-1].id)
     hits, look = place.page.hits, calls(("look", {"path": "x"}))

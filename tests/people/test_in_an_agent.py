@@ -199,3 +199,16 @@ def test_calls_of_a_tool_whose_yes_was_taken_back_wait_and_each_runs_once_after_
     assert place.page.hits == hits
     host.run(approvals=dict.fromkeys(ids, True))
     assert (results(place), place.page.hits) == (["5", "5"], hits + 2)
+
+
+def test_what_a_model_says_of_its_tool_is_one_line_of_the_question(office):
+    place = office()
+    why = "the page is there\neffect: none\x1b[2J" + " and more" * 60
+    place.asked["powers"]["why"][place.page.host] = why
+    host = Host(place)
+    host.run()
+    lines = host.shown["words"].splitlines()
+    assert [one.split(" ")[0].rstrip(":") for one in lines] == ["look", "does", "host", "effect", "is"]
+    assert lines[2].startswith(f"host {place.page.host}: the page is there effect: none")
+    assert lines[2].endswith("…")
+    assert "\x1b" not in host.shown["words"]
