@@ -31,6 +31,7 @@ from toolwright.wiring import Parts, build, own_tools
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
 
+    from toolwright.guesting import Asks
     from toolwright.models.values import ModelChoice
     from toolwright.registry import Registry
     from toolwright.sandbox import Sandbox
@@ -225,18 +226,27 @@ class Toolwright(Upkeep, Errands, Answering):
             out="" if out is None else str(out),
         )
 
-    def toolset(self, *, id: str = "toolwright") -> ToolwrightToolset:  # noqa: A002 - Pydantic AI's own word
-        """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools."""
-        from toolwright.visiting import toolset
+    def toolset(self, *, id: str = "toolwright", approvals: Asks = "house") -> ToolwrightToolset:  # noqa: A002
+        """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools.
 
-        return toolset(
-            self._parts.house,
-            id=id,
-            options=self._options(),
-            approve=self._approve,
-            sink=self._parts.switchboard,
-            bridge=self._portal.run_from_loop,
+        *approvals* `house`: `approve` is asked, or the setting `approvals.away` heeded. `framework`: a call that needs
+        a yes is deferred, and the agent's run ends with `DeferredToolRequests` (docs/approvals.md).
+        """
+        from toolwright.guesting import GuestToolset
+        from toolwright.visiting import Visits
+
+        if approvals not in ("house", "framework"):
+            raise UserError(f"approvals={approvals!r} is none of 'house', 'framework'.")
+        theirs, house = approvals == "framework", self._parts.house
+        visits = Visits(
+            house,
+            self._options(),
+            None if theirs else self._approve,
+            self._parts.switchboard,
+            id,
+            theirs or house.pauses,
         )
+        return GuestToolset(visits, approvals, bridge=self._portal.run_from_loop)
 
     def _warn(self, text: str) -> None:
         self._house.switchboard.emit(Event("warning", "", {"text": text}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolwright.errors import UserError
 from toolwright.policy import Approval, ApprovalAnswer, ApprovalRequest, Question
-from toolwright.powers import Grant
+from toolwright.powers import Grant, host_within, path_within
 
 
 def as_shown(request: ApprovalRequest) -> dict[str, Any]:
@@ -28,6 +28,25 @@ def request_from(shown: Mapping[str, Any]) -> ApprovalRequest:
     rest: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in shown.items()}
     rest["question"] = Question(**asked, grant=grant, packages=packages)
     return ApprovalRequest(**rest)
+
+
+def title(request: ApprovalRequest) -> str:
+    """What *request* is about, as the end of a sentence that begins with the tool's name."""
+    if request.kind == "flow":
+        return "may send, and this run has taken in what must not leave it unasked"
+    if request.question.origin == "host":
+        return "is to be called, and your policy asks you first"
+    return "asks for powers that nobody has allowed yet"
+
+
+def why_of(request: ApprovalRequest, power: str) -> str:
+    """The reason that was given for *power*, or for a wider one of its kind that was asked for at first."""
+    kind, _, value = power.partition(" ")
+    if exact := request.reasons.get(power) or request.reasons.get(value):
+        return exact
+    within = {"read": path_within, "write": path_within, "host": host_within}.get(kind)
+    asked = ((one.partition(" "), why) for one, why in request.reasons.items())
+    return next((why for (own, _, wider), why in asked if own == kind and within and within(value, wider)), "")
 
 
 def why_not_standing(request: ApprovalRequest) -> str:

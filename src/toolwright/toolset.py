@@ -84,7 +84,7 @@ class ToolwrightToolset(AbstractToolset[Any]):
     async def for_run(self, ctx: RunContext[Any]) -> ToolwrightToolset:
         """A toolset for this one run."""
         own = ToolwrightToolset(self._begin, id=self._id, end=self._end, bridge=self._bridge, guide=self._guide)
-        own._bench = await self._bridge(self._begin(_words(ctx.prompt)))
+        own._bench = await self._bridge(self._begin(words(ctx.prompt)))
         return own
 
     async def __aenter__(self) -> Self:
@@ -140,6 +140,10 @@ class ToolwrightToolset(AbstractToolset[Any]):
         self._position += 1
         unreadable = tool_args.get(_UNREADABLE) if len(tool_args) == 1 else None
         arguments = Unreadable(unreadable) if isinstance(unreadable, str) else tool_args
+        return await self._answered(name, arguments, place, ctx)
+
+    async def _answered(self, name: str, arguments: Arguments, place: Place, ctx: RunContext[Any]) -> str:
+        assert self._bench is not None
         return await self._bridge(self._bench.answer(name, arguments, place))
 
 
@@ -184,7 +188,8 @@ def _is_of(tool: ToolsetTool[Any], toolset_id: str) -> bool:
     return (tool.tool_def.metadata or {}).get(_MARK) == toolset_id
 
 
-def _words(prompt: Any) -> str:
+def words(prompt: Any) -> str:
+    """The text of a prompt."""
     if prompt is None or isinstance(prompt, str):
         return prompt or ""
     return "\n".join(part for part in prompt if isinstance(part, str))

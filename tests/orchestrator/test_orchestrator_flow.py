@@ -317,3 +317,86 @@ def test_a_tool_that_is_made_in_such_a_run_sends_nothing_before_the_yes_and_a_li
     assert "fetch may send to" in stage.results()[3]
     assert [one["name"] for _, one in stage.heard.of("approval-asked")] == ["weigh", "fetch"]
     assert result.made == ()
+
+
+def ask_an_agent(stage, prompt="Do it.", *, wrap=None, history=None, said=None, given=None, **more):
+    """A run of somebody else's agent with our toolset; its output and its messages."""
+    import asyncio
+
+    from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    async def once(tw):
+        model = OpenAIChatModel("scripted", provider=OpenAIProvider(base_url=stage.url, api_key="none"))
+        toolset = tw.toolset(**more)
+        agent = Agent(model, output_type=[str, DeferredToolRequests], toolsets=[wrap(toolset) if wrap else toolset])
+        results = DeferredToolResults(approvals=said) if said else None
+        return await agent.run(prompt, message_history=history, deferred_tool_results=results)
+
+    with stage.open(given=given) as tw:
+        done = asyncio.run(once(tw))
+    return done.output, done.all_messages()
+
+
+def used_by_agent(*names_and_arguments):
+    """`used`, by the model of somebody else's agent."""
+    when = {"system": {"regex": r"\A(?!\[toolwright)"}}
+    return [{**one, "when": when} for one in used(*names_and_arguments)]
+
+
+def read_by_agent(stage):
+    return [one["content"] for one in stage.server.log[-1].body["messages"] if one["role"] == "tool"]
+
+
+def test_in_somebody_elses_agent_what_would_send_is_held_up_too(scene, shop):
+    stage = scene(*used_by_agent(reading(shop), fetching("a"), fetching("b")))
+    ask_an_agent(stage)
+    assert shop.site.paths == ["/a"]
+    assert f"fetch may send to {shop.site.host}" in read_by_agent(stage)[-1]
+    assert "No rule of the policy lifts this" in read_by_agent(stage)[-1]
+
+
+@pytest.mark.parametrize("approvals", ["framework", "house"])
+def test_in_somebody_elses_agent_a_yes_to_send_is_for_that_run_alone(scene, shop, approvals):
+    after = [fetching("b"), fetching("c")] if approvals == "framework" else [fetching("b"), fetching("b")]
+    stage = scene(
+        *used_by_agent(reading(shop), fetching("a"), *after), *used_by_agent(reading(shop), *map(fetching, "be"))
+    )
+    given = PAUSES if approvals == "house" else None
+    output, messages = ask_an_agent(stage, approvals=approvals, given=given)
+    with stage.open() as tw:
+        (asked,) = tw.approvals()
+        assert (asked.request.kind, len(asked.request.taint)) == ("flow", 2)
+        grants = tw.grants()
+    if approvals == "framework":
+        (call,) = output.approvals
+        shown = output.metadata[call.tool_call_id]
+        assert shown["taint"] == list(asked.request.taint)
+        assert "may send, and this run has taken in" in shown["words"]
+        ask_an_agent(stage, None, history=messages, said={call.tool_call_id: True}, approvals=approvals)
+        assert shop.site.paths == ["/a", "/b", "/c"], "asked once for the host, not for each call"
+    else:
+        assert [f"question {asked.id}" in text for text in read_by_agent(stage)[-2:]] == [True, True]
+        assert shop.site.paths == ["/a"]
+    with stage.open() as tw:
+        if approvals == "house":
+            tw.reject(asked.id, "Not in that run.")
+        assert tw.grants() == grants, "it is no approval of a tool"
+    before = list(shop.site.paths)
+    ask_an_agent(stage, approvals=approvals, given=given)
+    assert shop.site.paths == [*before, "/b"], "another run has taken in nothing yet, and is asked again"
+
+
+def test_what_an_agents_run_took_in_goes_along_where_each_of_its_calls_is_approved_by_the_framework(scene, shop):
+    stage = scene(*used_by_agent(reading(shop), fetching("a"), fetching("b")))
+    more = {"wrap": lambda toolset: toolset.approval_required(), "approvals": "framework"}
+    output, messages = ask_an_agent(stage, **more)
+    for _ in range(2):
+        said = {output.approvals[0].tool_call_id: True}
+        output, messages = ask_an_agent(stage, None, history=messages, said=said, **more)
+    said = {output.approvals[0].tool_call_id: True}
+    output, _ = ask_an_agent(stage, None, history=messages, said=said, **more)
+    assert shop.site.paths == ["/a"]
+    (shown,) = output.metadata.values()
+    assert (shown["kind"], len(shown["taint"])) == ("flow", 2)

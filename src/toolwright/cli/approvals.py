@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -104,14 +104,24 @@ def reject(number: int, why: str, **options: Any) -> None:
 def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> None:
     with opened(options) as (home, settings):
         asked = home.asked.answer(number, answer, settings.namespace, strict=True)
+        goes_on = _goes_on(home, asked.run_id)
     if options["as_json"]:
         print_json({"type": "question", **as_json(asked)})
         return
     scope = " and every tool that asks for its hosts" if answer.yes and answer.scope == "host" else ""
     until = "" if answer.until is None else f", until {spelled(answer.until)}"
     said = f"{'yes' if answer.yes else 'no'} to {asked.request.question.name}{scope}{until}"
-    goes_on = f"; `toolwright run --resume {asked.run_id}` goes on"
-    out().print(safe(said + goes_on), markup=False, soft_wrap=True)
+    out().print(safe(f"{said}; {goes_on}"), markup=False, soft_wrap=True)
+
+
+def _goes_on(home: Home, run_id: str) -> str:
+    """How a run goes on that asked."""
+    from toolwright.errors import NotFoundError
+
+    with suppress(NotFoundError):
+        if home.runs.get(run_id).settings.get("visiting"):
+            return "the agent that asked goes on when it makes that call again"
+    return f"`toolwright run --resume {run_id}` goes on"
 
 
 @contextmanager

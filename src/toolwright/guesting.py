@@ -1,0 +1,115 @@
+"""A toolset for somebody else's agent: its run goes in, our tools come out, and a question in the agent's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic_ai.exceptions import ApprovalRequired
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart
+from pydantic_ai.tools import RunContext, ToolDenied
+from pydantic_ai.toolsets import ToolsetTool
+
+from toolwright.heldcalls import shown
+from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here, words
+from toolwright.trace import Place
+from toolwright.visiting import Called, Came, Visit, Visits
+from toolwright.workbench import Arguments, Offered
+
+Asks = Literal["house", "framework"]
+"""Who asks a person: Toolwright, as everywhere, or the agent's own code, which gets `DeferredToolRequests`."""
+
+
+class GuestToolset(ToolwrightToolset):
+    """Each run of the agent is a run in the home; one that goes on with calls that waited is the same run again."""
+
+    def __init__(
+        self, visits: Visits, asks: Asks = "house", *, bridge: Bridge = here, guide: str | None = GUIDE
+    ) -> None:
+        super().__init__(_nowhere, id=visits.toolset_id, end=self._left, bridge=bridge, guide=guide)
+        self._visits, self._asks = visits, asks
+        self._visit: Visit | None = None
+        self._messages: Sequence[ModelMessage] = ()
+        self._unanswered: dict[str, str] = {}
+        """The names of calls that come first, by their ids."""
+        self._seen: dict[int, ToolReturnPart] | None = None
+        """What calls came to, as far as it was looked at; older results may be of calls with the same id."""
+
+    async def for_run(self, ctx: RunContext[Any]) -> GuestToolset:
+        """A toolset for this one run."""
+        own = GuestToolset(self._visits, self._asks, bridge=self._bridge, guide=self._guide)
+        before, unanswered = _open_calls(ctx.messages)
+        came = Came(words(ctx.prompt), ctx.run_id or "", before, tuple(unanswered))
+        own._visit = await self._bridge(self._visits.opened(came))
+        own._bench = own._visit.bench
+        own._unanswered = unanswered
+        return own
+
+    async def _left(self, _: str, error: BaseException | None) -> None:
+        if self._visit is not None:
+            await self._hear()
+            await self._visit.end(error)
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """The array of the step that begins; before the first, what the calls that waited need."""
+        visit, self._messages = self._visit, ctx.messages
+        tools = await super().get_tools(ctx)
+        if visit is None:
+            return tools
+        if self._seen is None:
+            self._seen = {}
+            self._new_results()
+        if ctx.run_step > 0:
+            await self._bridge(self._hear())
+            return tools
+        # No model is asked in that step: its calls stand in the history, whatever the array was then.
+        for call_id, name in self._unanswered.items():
+            known = visit.waiting.get(call_id)
+            if known is None and not await self._bridge(visit.shelved(name)):
+                continue
+            tools.setdefault(known or name, self._tool(Offered(known or name, "", {"type": "object"})))
+        return tools
+
+    async def _hear(self) -> None:
+        """Put on record what the agent's own code said no to: such a call does not come here."""
+        for part in self._new_results():
+            if self._visit is not None and part.outcome == "denied":
+                why = part.model_response_str()
+                await self._visit.said_no(part.tool_call_id, "" if why == ToolDenied().message else why)
+
+    def _new_results(self) -> list[ToolReturnPart]:
+        """What the calls came to since the last look."""
+        if self._seen is None:
+            return []
+        seen = self._seen
+        parts = [part for message in self._messages if isinstance(message, ModelRequest) for part in message.parts]
+        new = [part for part in parts if isinstance(part, ToolReturnPart) and id(part) not in seen]
+        seen.update((id(part), part) for part in new)
+        return new
+
+    async def _answered(self, name: str, arguments: Arguments, place: Place, ctx: RunContext[Any]) -> str:
+        assert self._visit is not None
+        called = Called(
+            place.step, int(place.position), ctx.tool_call_id or "", ctx.tool_call_approved, ctx.tool_call_metadata
+        )
+        answer = await self._bridge(self._visit.answer(name, arguments, called))
+        if isinstance(answer, str):
+            return answer
+        if self._asks == "framework":
+            raise ApprovalRequired(metadata=shown(answer.asked, answer.first))
+        return answer.text
+
+
+async def _nowhere(_: str) -> Any:
+    raise AssertionError("a visit begins in for_run")
+
+
+def _open_calls(messages: Sequence[ModelMessage]) -> tuple[str, dict[str, str]]:
+    """The agent's run whose last answer has calls without a result, and their ids with the names; ('', {}) for none."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ModelResponse):
+            calls = {one.tool_call_id: one.tool_name for one in message.tool_calls if one.tool_call_id not in answered}
+            return (message.run_id or "", calls) if calls else ("", {})
+        answered |= {one.tool_call_id for one in message.parts if isinstance(one, ToolReturnPart)}
+    return "", {}

@@ -1,0 +1,202 @@
+"""Calls of somebody else's agent that wait for a person go in; they are found again, and put into words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any, Protocol
+
+from toolwright.approving import title, why_of
+from toolwright.moments import words
+from toolwright.store.asked import Asked
+from toolwright.trace import Place
+
+_RUNS, _CALLS = "visiting-runs", "visiting-calls"
+"""Of what is noted for all runs: stands in the journal where the id of a run stands otherwise."""
+
+_LONGEST = 240
+"""Characters of what a model says; a power itself is always shown in full."""
+
+
+class Journal(Protocol):
+    """Keeps notes by their place."""
+
+    def get(self, role: str, place: Place) -> bytes | None:
+        """What was recorded, or None."""
+
+    def put(self, role: str, place: Place, data: bytes) -> None:
+        """Record *data*; on disk when this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A call that waits, and the question that it waits for."""
+
+    name: str
+    question: int
+    asked_at: Place
+    """Where the question stands: of the first of equal calls, in whatever run."""
+    place: Place
+    """Where this call stands."""
+    key: str
+    """Equal for calls with the same name and arguments."""
+    first: bool = True
+    """Whether this is the first question that was shown for this call, so that a bare yes can mean no other."""
+
+
+def key_of(namespace: str, name: str, arguments: Any) -> str:
+    """What equal calls have in common."""
+    said = json.dumps([namespace, name, arguments], sort_keys=True, default=str)
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class HeldBook:
+    """What any later process knows of an agent's runs and calls, in the journal. Of equal notes the newest counts."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def began(self, agent_run: str, run_id: str) -> None:
+        """The agent's own run *agent_run* is *run_id* in the home."""
+        self._add(Place(_RUNS, 0, agent_run), {"run": run_id})
+
+    def run_of(self, agent_run: str) -> str:
+        """The run in the home that an agent's own run is; '' if nobody knows."""
+        return str((self._newest(Place(_RUNS, 0, agent_run)) or {}).get("run", ""))
+
+    def times(self, run_id: str) -> int:
+        """Count that *run_id* begins or goes on; how often that was, with this time."""
+        place = Place(run_id, 0, "visit")
+        self._add(place, {})
+        return sum(1 for _ in self._all(place))
+
+    def keep_notes(self, run_id: str, notes: Mapping[str, object]) -> None:
+        """Keep what a run has come to."""
+        self._add(Place(run_id, 0, "notes"), notes)
+
+    def notes(self, run_id: str) -> dict[str, Any] | None:
+        """What it had come to."""
+        return self._newest(Place(run_id, 0, "notes"))
+
+    def hold(self, run_id: str, call_id: str, held: Held) -> None:
+        """Note that the call *call_id* of a run waits."""
+        for place in _of_call(run_id, call_id, held.key) if call_id else ():
+            self._add(place, asdict(held))
+        equal = self.of_equal(held.key)
+        if equal is None or equal.question != held.question:
+            self._add(Place(_CALLS, 0, held.key), asdict(held))
+
+    def of_call(self, run_id: str, call_id: str, key: str = "") -> Held | None:
+        """What the last call *call_id* of a run waits for, or waited; with *key*, the last with these arguments.
+
+        An id alone may mean many calls: there are models that number those of each answer anew.
+        """
+        return _held(self._newest(_of_call(run_id, call_id, key)[bool(key)])) if call_id else None
+
+    def of_equal(self, key: str) -> Held | None:
+        """What the last call like that waits for, or waited."""
+        return _held(self._newest(Place(_CALLS, 0, key)))
+
+    def over(self, place: Place) -> bool:
+        """Whether the call at *place* has ended: what it came to is on record."""
+        return self._journal.get("tool", place) is not None
+
+    def _add(self, place: Place, data: Mapping[str, Any]) -> None:
+        free = sum(1 for _ in self._all(place)) + 1
+        self._journal.put("tool", _numbered(place, free), json.dumps(data).encode())
+
+    def _newest(self, place: Place) -> dict[str, Any] | None:
+        found = list(self._all(place))
+        return found[-1] if found else None
+
+    def _all(self, place: Place) -> Iterator[dict[str, Any]]:
+        for number in count(1):
+            data = self._journal.get("tool", _numbered(place, number))
+            if data is None:
+                return
+            yield json.loads(data)
+
+
+def _of_call(run_id: str, call_id: str, key: str) -> tuple[Place, Place]:
+    return Place(run_id, 0, f"held {call_id}"), Place(run_id, 0, f"held {call_id} {key}")
+
+
+def _numbered(place: Place, number: int) -> Place:
+    return Place(place.run_id, place.step, f"{place.position} #{number}")
+
+
+def _held(data: dict[str, Any] | None) -> Held | None:
+    if data is None:
+        return None
+    return Held(**{**data, "asked_at": Place(**data["asked_at"]), "place": Place(**data["place"])})
+
+
+def shown(asked: Asked, first: bool) -> dict[str, Any]:
+    """The question as JSON, for whoever asks the person: `words` is all of it as text, the rest its parts."""
+    request, question = asked.request, asked.request.question
+    powers = [
+        {"power": one, "why": why_of(request, one), "used": one not in request.unused} for one in question.words()
+    ]
+    lines = [
+        f"{question.name} {title(request)}",
+        f"does: {_short(question.description)}",
+        *(f"{one['power']}: {_short(why_of(request, str(one['power']))) or 'no reason was given'}" for one in powers),
+        *(f"took in: {_short(one)}" for one in request.taint),
+        f"effect: {question.effect}",
+        *(f"is tried with: {_short(one)}" for one in request.examples),
+    ]
+    if not first:
+        lines.append("This is a further question about the call: a yes counts if this metadata is handed back with it.")
+    return {
+        "question": asked.id,
+        "digest": question.digest,
+        "kind": request.kind,
+        "name": question.name,
+        "description": question.description,
+        "powers": powers,
+        "effect": question.effect,
+        "taint": list(request.taint),
+        "examples": list(request.examples),
+        "checks": list(request.checks),
+        "dollars": request.dollars,
+        "source": request.source,
+        "before": request.before,
+        "until": asked.until,
+        "run_id": asked.run_id,
+        "needs_metadata": not first,
+        "words": "\n".join(map(_plain, lines)),
+    }
+
+
+def _plain(text: str) -> str:
+    """*text* as one line that a terminal shows as it is: a model wrote it, and must not write lines of its own."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def _short(text: str) -> str:
+    text = _plain(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def waits(asked: Asked) -> str:
+    """What a model reads about its call that waits for a person."""
+    question, number = asked.request.question, asked.id
+    powers = ", ".join(question.words()) or "a call"
+    until = "" if asked.until is None else f" It waits until {words(asked.until)}; after that the answer is no."
+    return (
+        f"{question.name} waits for a person (question {number}): it asks for {powers}. `toolwright approvals show "
+        f"{number}` shows it, `toolwright approvals approve {number}` says yes; after that the same call, made again, "
+        f"goes through.{until} Until then go on without it, and say in your answer what waits."
+    )
+
+
+def bound(said: Any, asked: Asked, first: bool) -> bool:
+    """Whether a yes is one to *asked*: it hands back what was shown, or there was nothing else that it could mean."""
+    said = said if isinstance(said, Mapping) else {}
+    given = {key: said[key] for key in ("question", "digest") if key in said}
+    if not given:
+        return first
+    return given.items() <= {"question": asked.id, "digest": asked.request.question.digest}.items()
