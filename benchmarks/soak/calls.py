@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from toolwright.powers import Limits
 from toolwright.sandbox import Ending, Job
@@ -10,6 +10,8 @@ from toolwright.sandbox import Ending, Job
 _SMALL = Limits(
     wall_s=0.5, cpu_s=0.5, load_s=5.0, memory_bytes=64 * 2**20, files_bytes=2**20, files_count=32, threads=4
 )
+_PATIENT = replace(_SMALL, wall_s=10.0)
+"""For what ends by itself: on a busy machine half a second can pass before it has begun."""
 _HEAD = "import ctypes, mmap, os, signal, socket, threading, time\n\ndef tool(n: int) -> int:\n"
 _ENDED = frozenset({Ending.EXITED, Ending.SIGNALLED, Ending.TIMEOUT, Ending.MEMORY, Ending.OUTPUT, Ending.FILES})
 """What a guest can do to itself; a fault would be ours."""
@@ -38,8 +40,8 @@ class Hostile:
 _TIMEOUT = frozenset({Ending.TIMEOUT})
 _EXITED = frozenset({Ending.EXITED})
 HOSTILE = (
-    Hostile("crash", "ctypes.string_at(0)", frozenset({Ending.SIGNALLED})),
-    Hostile("exit", "os._exit(3)", _EXITED),
+    Hostile("crash", "ctypes.string_at(0)", frozenset({Ending.SIGNALLED}), _PATIENT),
+    Hostile("exit", "os._exit(3)", _EXITED, _PATIENT),
     Hostile("kill itself", "os.kill(os.getpid(), signal.SIGKILL)\nos._exit(9)"),
     Hostile("stop itself", "os.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(60)", _TIMEOUT),
     Hostile("hang", "time.sleep(60)", _TIMEOUT),
@@ -50,14 +52,14 @@ HOSTILE = (
     Hostile("fork", "try:\n    while True:\n        os.fork() or time.sleep(60)\nexcept OSError:\n    pass"),
     Hostile("threads", "while True:\n    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"),
     Hostile("garbage", "os.write(4, os.urandom(5000))\ntime.sleep(60)"),
-    Hostile("half an answer", "os.write(4, b'\\0\\0\\x01\\0' + bytes(20))\nos._exit(0)", _EXITED),
+    Hostile("half an answer", "os.write(4, b'\\0\\0\\x01\\0' + bytes(20))\nos._exit(0)", _EXITED, _PATIENT),
     Hostile("output", "while True:\n    os.write(1, b'x' * 65536)", frozenset({Ending.OUTPUT, Ending.TIMEOUT})),
     Hostile("descriptors", "while True:\n    os.open('/dev/null', os.O_RDONLY)"),
     Hostile("disk", "with open('full', 'wb') as file:\n    while True:\n        file.write(b'x' * 65536)"),
     Hostile("inodes", "for number in range(10**6):\n    open(f'f{number}', 'w').close()"),
     Hostile("sockets", "many = [socket.socket() for _ in range(100)]"),
     Hostile("close all", "os.closerange(0, 1024)"),
-    Hostile("deep", "def down(): return down()\ndown()", _EXITED),
+    Hostile("deep", "def down(): return down()\ndown()", _EXITED, _PATIENT),
     Hostile("ignore signals", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)", _TIMEOUT),
     Hostile("interval", "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\ntime.sleep(60)"),
 )

@@ -85,10 +85,9 @@ def approvals_of(request: ApprovalRequest, answer: ApprovalAnswer, at: float) ->
         at,
         until=answer.until,
     )
-    # Raw TCP is said yes to for one tool at a time.
-    if answer.scope != "host" or not question.grant.http_hosts or question.effect == "writes":
-        return [own]
-    return [own, replace(own, grant=Grant(question.grant.http_hosts), packages=(), standing=True)]
+    standing = replace(own, grant=Grant(question.grant.http_hosts), packages=(), standing=True)
+    # One answer is one yes: whoever takes it back takes it back for this tool as well.
+    return [standing] if answer.scope == "host" and standing.covers(question) else [own]
 
 
 def standing_grant(host: str, namespace: str, who: str, at: float, until: float | None = None) -> Approval:

@@ -103,15 +103,19 @@ class Consent:
 
         *pending* is the Outcome that asks. A yes to reason `flow` holds for the hosts in this run and is no approval of
         the tool; a yes to its powers that was said in view of what the run has taken in is both. UnansweredError where
-        it waits for somebody.
+        it waits for somebody. After a no to `flow` nobody is asked in that run about the same host again.
         """
         grant, flow = request.question.grant, self.flow
         if flow is not None and flow.unasked(grant):
             kind: RequestKind = "flow" if pending is not None and pending.reason == "flow" else "powers"
             request = replace(request, kind=kind, taint=flow.words())
+            if kind == "flow" and (host := flow.refused(grant)):
+                return ApprovalAnswer(False, reason=f"a person has already said no to {host} in this run")
         answer = await self._ask(request, place)
-        if answer.yes and flow is not None and request.taint:
+        if flow is not None and request.taint and answer.yes:
             await asyncio.to_thread(flow.agree, grant.hosts)
+        elif flow is not None and request.kind == "flow" and answer.who != NOBODY:
+            await asyncio.to_thread(flow.refuse, grant.hosts)
         return answer
 
     async def about(self, verdicts: Sequence[Verdict], dollars: float | None) -> ApprovalRequest:

@@ -297,7 +297,7 @@ class Approval:
     who: str = "person"
     at: float = 0.0
     standing: bool = False
-    """True: any name, hosts only, never an effect 'writes'."""
+    """True: any name that asks for hosts and nothing else, never an effect 'writes'."""
     until: float | None = None
     """Unix seconds from which on it holds no longer; None: until it is taken back."""
 
@@ -308,9 +308,10 @@ class Approval:
         if not all(_package_agreed(one, self.packages) for one in question.packages):
             return False
         if self.standing:
-            # It was said of a host, and an own tool asks for none: what is asked about that is the tool itself.
+            # It was said of a host: what is asked about a tool without one is the tool, or a rule's wish.
             return (
-                question.effect != "writes"
+                bool(question.grant.http_hosts)
+                and question.effect != "writes"
                 and not (
                     question.origin == "host" or replace(question.grant, hosts=(), secrets=()) or question.grant.secrets
                 )

@@ -100,6 +100,8 @@ def _rule(table: Any, line: int) -> Rule:
         texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
         if key not in ("action", "subprocess") and not texts:
             raise WrongKeyError(key, f"{key} must be a list of strings, not {value!r}.")
+        if value == []:
+            raise WrongKeyError(key, f"{key} is empty, and without {key} a rule is one for any: name some.")
     action = table.get("action")
     if action not in ("allow", "ask", "deny"):
         raise WrongKeyError("action", f"action must be 'allow', 'ask' or 'deny', not {action!r}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -62,11 +63,14 @@ ALLOWED_PACKAGES = ("requests", "httpx", "pandas", "pydantic")
 POWER_LISTS = ("hosts", "reads", "writes", "secrets", "plain_secrets")
 """The powers that are lists of texts; `subprocess` is a yes or no."""
 
-_WRITING_WORDS = re.compile(
-    r"(?<![a-z])(?:(?:e[- ]?mail|send|pay|publish)(?:s|es|ing|ed)?|writ(?:e|es|ing)|delet(?:e|es|ed|ing)"
-    r"|transfer(?:s|red|ring)?)(?![a-z])",
-    re.IGNORECASE,
+_UNSEEN = "\0"
+"""Stands for what does not show, which may stand within a word or between two."""
+_WORDS = (
+    r"(?:e[- ]?mail|send|pay|publish)(?:s|es|ing|ed)?|writ(?:e|es|ing)|delet(?:e|es|ed|ing)|transfer(?:s|red|ring)?"
 )
+_SPELT = re.sub("[a-z]", rf"\g<0>{_UNSEEN}*", _WORDS)
+_WRITING_WORDS = re.compile(rf"(?<![a-z])(?:{_SPELT})(?![a-z])", re.IGNORECASE | re.ASCII)
+_HYPHENS = dict.fromkeys((*range(0x2010, 0x2016), 0x2043, 0x2212), "-")
 _PACKAGE_NAME = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[A-Za-z0-9._,\s-]*\])?\s*(?:[(<>=!~][^@/:;]*)?\Z",
     re.ASCII,
@@ -75,12 +79,20 @@ _PACKAGE_NAME = re.compile(
 
 def says_writing(text: str) -> bool:
     """Whether *text* holds one of the writing words as a whole word ('payload' is not 'pay')."""
-    return _WRITING_WORDS.search(text.replace("_", " ")) is not None
+    return bool(writing_words(text))
 
 
 def writing_words(text: str) -> tuple[str, ...]:
-    """The writing words in *text*, each once, as they stand there."""
-    return tuple(dict.fromkeys(_WRITING_WORDS.findall(text.replace("_", " "))))
+    """The writing words in *text*, each once, as they read there."""
+    return tuple(dict.fromkeys(one.replace(_UNSEEN, "") for one in _WRITING_WORDS.findall(_as_read(text))))
+
+
+def _as_read(text: str) -> str:
+    """*text* as a person reads it: models write other hyphens, and what does not show can part a word in two."""
+    if text.isascii():
+        return text.replace("_", " ")
+    folded = unicodedata.normalize("NFKC", text).translate(_HYPHENS).replace("_", " ")
+    return "".join(_UNSEEN if unicodedata.category(one) == "Cf" else one for one in folded)
 
 
 def _folders(paths: Iterable[str]) -> tuple[str, ...]:

@@ -14,17 +14,17 @@ from typing import Literal
 from toolwright.powers import Grant, host_within, path_within
 from toolwright.trace import Event, Journal, Place, Sink
 
-MarkKind = Literal["private", "untrusted", "agreed"]
+MarkKind = Literal["private", "untrusted", "agreed", "refused"]
 _BOTH: tuple[MarkKind, MarkKind] = ("private", "untrusted")
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that a run took in: private data, or untrusted text; or a host that a person agreed to all the same."""
+    """Something that a run took in: private data, or untrusted text; or a host that a person agreed to or refused."""
 
     kind: MarkKind
     what: str
-    """`secret KEY`, `folder /srv/notes`, `reply of api.example.com:443`, `file letter.txt`; of `agreed`, a host."""
+    """`secret KEY`, `folder /srv/notes`, `reply of api.example.com:443`, `file letter.txt`; else a host."""
     by: str = ""
     """The tool that took it in: `look@1`."""
     at: str = ""
@@ -71,9 +71,9 @@ class Flow:
 
     @property
     def marks(self) -> tuple[Mark, ...]:
-        """All of them but what was agreed to, the oldest first: what a run that goes on from this one inherits."""
+        """All of them but what a person said, the oldest first: what a run that goes on from this one inherits."""
         with self._lock:
-            return tuple(one for one in self._all() if one.kind != "agreed")
+            return tuple(one for one in self._all() if one.kind in _BOTH)
 
     def _all(self) -> tuple[Mark, ...]:
         return (*self._before, *self._recorded, *self._own)
@@ -100,7 +100,7 @@ class Flow:
                 self._say(mark, self.marks)
 
     def _say(self, mark: Mark, so_far: Sequence[Mark]) -> None:
-        if mark.kind == "agreed":
+        if mark.kind not in _BOTH:
             return
         others = {one.kind for one in so_far if one != mark}
         meets = mark.kind not in others and len(others) == 1
@@ -111,6 +111,16 @@ class Flow:
     def agree(self, hosts: Iterable[str]) -> None:
         """A person said yes to sending to *hosts* in this run."""
         self.take(Mark("agreed", host) for host in hosts)
+
+    def refuse(self, hosts: Iterable[str]) -> None:
+        """A person said no to sending to *hosts* in this run."""
+        self.take(Mark("refused", host) for host in hosts)
+
+    def refused(self, grant: Grant) -> str:
+        """The host of *grant* to which a person said no in this run, or '': nobody is asked about it again."""
+        with self._lock:
+            said = [one.what for one in self._all() if one.kind == "refused"]
+        return next((host for host in self.unasked(grant) if host in said), "")
 
     def unasked(self, grant: Grant) -> tuple[str, ...]:
         """The hosts of *grant* to which this run may send only after a yes that nobody has given yet."""

@@ -186,6 +186,24 @@ def test_a_yes_is_for_the_host_in_this_run_and_for_nothing_else(scene, shop):
     assert shop.site.paths == ["/a", "/b", "/c", "/a"], "another run has taken in nothing yet, and is asked again"
 
 
+def test_a_no_is_said_once_in_a_run_however_often_the_model_tries(scene, shop):
+    again = [reading(shop), *map(fetching, "abcd")]
+    stage = scene(*used(*again), *used(*again))
+    asked = []
+
+    def approve(request):
+        asked.append(request)
+        return ApprovalAnswer(False, reason="Not with that in hand.")
+
+    stage.do("Do it.", approve=approve)
+    assert (len(asked), shop.site.paths) == (1, ["/a"])
+    told = stage.results()
+    assert "Not with that in hand." in told[2]
+    assert all(f"already said no to {shop.site.host} in this run" in one for one in told[3:5]), told
+    stage.do("Do it once more.", approve=approve)
+    assert len(asked) == 2, "another run asks anew"
+
+
 def test_what_a_run_would_send_waits_for_an_answer_that_is_given_elsewhere(scene, shop):
     stage = scene(*used(reading(shop), fetching("a"), fetching("b")))
     first = stage.do("Do it.", given=PAUSES)

@@ -107,6 +107,14 @@ def test_in_one_long_lived_process_an_expired_and_a_revoked_grant_stop_the_next_
         assert tw.call("gaze", {"path": "x"}).status == "denied"
 
 
+def test_a_yes_for_a_host_is_no_answer_to_what_a_rule_asks_about_a_tool_without_powers(office):
+    place = office()
+    place.says("grants", "add", "--host", "api.example.com")
+    (place.home / "policy.toml").write_text('[[rule]]\naction = "ask"\nnames = ["count_*"]\n')
+    said = place.says("policy", "explain", "count_words", "-d", "Count the words of a text.", "--json")
+    assert '"needs-approval"' in said or '"ask"' in said, said
+
+
 @full
 def test_no_standing_grant_covers_a_tool_that_sends_or_has_a_secret(office):
     place = office()
@@ -127,16 +135,15 @@ def test_a_yes_for_the_host_until_a_day_stands_for_the_next_tool_and_can_be_take
     said = place.says("approvals", "approve", number, "--for", "host", "--until", "friday")
     assert said.startswith("yes to look and every tool that asks for its hosts, until 20")
     assert place.run("--resume", run["run_id"], code=0)["made"] == ["look@1"]
-    own, standing = place.do("grants")["grants"]
-    assert [(one["name"], one["standing"]) for one in (own, standing)] == [("look", False), ("", True)]
-    assert own["until"] == standing["until"]
+    (standing,) = place.do("grants")["grants"]
+    assert (standing["name"], standing["standing"]) == ("", True)
     asked, source = fetcher("gaze", place.page.host, "Count the letters of another page.")
     place.endpoint._server.RequestHandlerClass = place.endpoint._handler(Clerk(asked, (source, [place.page.host])))
     assert place.run("Gaze.", "--pause", code=0)["made"] == ["gaze@1"]
     place.do("grants", "revoke", str(standing["id"]))
     with place.open() as tw:
         assert tw.call("gaze", {"path": "x"}).status == "denied"
-        assert tw.call("look", {"path": "x"}).ok, "that yes was to it alone"
+        assert tw.call("look", {"path": "x"}).status == "denied", "one answer was one yes"
 
 
 @full

@@ -6,6 +6,7 @@ All on loopback. What an attack must not get past a proxy bears `MARK`; a front 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import socket
@@ -189,9 +190,8 @@ def stage(
         with contextlib.ExitStack() as closing:
             names = Names(world)
             closing.callback(names.close)
-            front = Front(world, answer)
+            front = _beside_another(world, answer)
             closing.callback(front.close)
-            world.serve(socket.AF_INET, (_OTHER, front.port))
             hosts, more = plan(front, names)
             _grants[world] = hosts if isinstance(hosts, Grant) else Grant(hosts=hosts)
             told = {"granted": front.power, "other": f"{_OTHER}:{front.port}", "zone": names.zone, **more}
@@ -204,6 +204,20 @@ def stage(
             yield told
 
     return set_up
+
+
+def _beside_another(world: World, answer: Callable[[int], bytes]) -> Front:
+    """A front at a port that is free at the other address too, where a server of *world* now is."""
+    while True:
+        front = Front(world, answer)
+        try:
+            world.serve(socket.AF_INET, (_OTHER, front.port))
+        except OSError as error:
+            front.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return front
 
 
 def _hit(world: World) -> None:
