@@ -7,28 +7,18 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from toolwright.approving import title, why_of
 from toolwright.moments import words
 from toolwright.store.asked import Asked
-from toolwright.trace import Place
+from toolwright.trace import Journal, Place
 
 _RUNS, _CALLS = "visiting-runs", "visiting-calls"
 """Of what is noted for all runs: stands in the journal where the id of a run stands otherwise."""
 
 _LONGEST = 240
 """Characters of what a model says; a power itself is always shown in full."""
-
-
-class Journal(Protocol):
-    """Keeps notes by their place."""
-
-    def get(self, role: str, place: Place) -> bytes | None:
-        """What was recorded, or None."""
-
-    def put(self, role: str, place: Place, data: bytes) -> None:
-        """Record *data*; on disk when this returns."""
 
 
 @dataclass(frozen=True, slots=True)
