@@ -134,9 +134,8 @@ def _kept_secrets(candidate: Candidate) -> Iterator[str]:
             yield f"line {number} {instead}."
     spec = candidate.spec
     shown = (json.dumps([one.text, one.arguments, one.expected], default=str) for one in spec.examples)
-    said = "\n".join(
-        [spec.description, spec.parameters, spec.returns, spec.reason, *spec.power_reasons.values(), *shown]
-    )
+    reasons = [*spec.power_reasons, *spec.power_reasons.values()]
+    said = "\n".join([spec.description, spec.parameters, spec.returns, spec.reason, *reasons, *shown])
     if without_known(said) != said:
         yield f"what the tool says of itself {instead}."
 
