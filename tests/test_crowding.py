@@ -12,9 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from docs_support.command_tree import all_commands, spelled
 from toolwright import Toolwright, settings
-from toolwright.ceilings import CEILINGS, reached
 from toolwright.crowding import Uncrowded
 from toolwright.powers import Limits
 from toolwright.sandbox import Ending, Exit, Job
@@ -95,13 +93,3 @@ def test_calls_of_a_tool_in_a_minute_are_counted_over_all_processes(stocked, tmp
         assert tw.call("add", TWO[0]).value == 3
     with stocked() as tw:
         assert [one.value for one in tw.map("add", TWO * 3)] == [3] * 6, "off unless it is set"
-
-
-@pytest.mark.parametrize("name", CEILINGS)
-def test_each_limit_says_its_value_its_setting_and_what_lifts_it(name):
-    one = CEILINGS[name]
-    said = reached(name, 7)
-    assert said.startswith(f"The limit of 7 {one.what} was reached (setting {one.setting}")
-    assert one.setting in settings.KEYS
-    assert not one.option or one.option.split()[0] in spelled(all_commands()["run"])
-    assert one.cure in said

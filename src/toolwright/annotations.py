@@ -89,7 +89,7 @@ class Scope:
     def step(self) -> None:
         """Count one annotation or base class that is read; SpecError beyond any honest number."""
         if next(self.steps, None) is None:
-            raise SpecError(f"The types here stand for more than {_MOST} others; write 'Any' further down.")
+            raise SpecError(f"The types here stand for more than {_MOST} others (fixed); write 'Any' further down.")
 
 
 class Reader:
@@ -103,7 +103,7 @@ class Reader:
     def schema(self, node: ast.expr) -> Schema:
         """The JSON Schema of the annotation *node*; SpecError with what to write instead."""
         if self._depth > _DEEPEST:
-            raise SpecError(f"An annotation is nested more than {_DEEPEST} deep; write 'Any' further down.")
+            raise SpecError(f"An annotation is nested more than {_DEEPEST} deep (fixed); write 'Any' further down.")
         self.scope.step()
         inner = Reader(self.scope, self._within, self._depth + 1)
         if isinstance(node, ast.Constant) and node.value is None:

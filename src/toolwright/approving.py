@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from toolwright.errors import UserError
+from toolwright.masking import hushed, hushed_together
 from toolwright.policy import Approval, ApprovalAnswer, ApprovalRequest, Question
 from toolwright.powers import Grant, host_within, path_within
 
@@ -47,6 +48,29 @@ def why_of(request: ApprovalRequest, power: str) -> str:
     within = {"read": path_within, "write": path_within, "host": host_within}.get(kind)
     asked = ((one.partition(" "), why) for one, why in request.reasons.items())
     return next((why for (own, _, wider), why in asked if own == kind and within and within(value, wider)), "")
+
+
+def as_seen(request: ApprovalRequest) -> ApprovalRequest:
+    """*request* as it may be kept and shown: no secret, and nothing random, in what a model or a person wrote.
+
+    What an approval is made of stays as it is: names, digest, powers, packages. In code a masked text has a number,
+    so that one which changed since an earlier yes shows.
+    """
+    question, (before, source) = request.question, hushed_together(request.before, request.source)
+    powers = question.words()
+
+    def of(key: str) -> str:
+        return key if any(key in power for power in powers) else hushed(key)
+
+    return replace(
+        request,
+        question=replace(question, description=hushed(question.description)),
+        source=source,
+        before=before,
+        reasons={of(key): hushed(why) for key, why in request.reasons.items()},
+        examples=tuple(map(hushed, request.examples)),
+        taint=tuple(map(hushed, request.taint)),
+    )
 
 
 def why_not_standing(request: ApprovalRequest) -> str:

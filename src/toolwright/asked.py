@@ -103,7 +103,9 @@ class Asked:
     def add(self, kind: str, value: str, why: str = "") -> None:
         """Take one power; what needs none (a file in the work folder, a standard module) is dropped."""
         if len(value) > _LONGEST_POWER:
-            raise SpecError(f"powers: {quoted(value)} among {kind} is too long; {_HINT}")
+            raise SpecError(
+                f"powers: {quoted(value)} among {kind} is longer than {_LONGEST_POWER} characters (fixed); {_HINT}"
+            )
         value = (
             value.strip().strip("`'\"").rstrip(".,;") if kind != "hosts" else value.strip().strip("`'\"").rstrip(",;")
         )
@@ -129,7 +131,7 @@ class Asked:
             kept.append(value)
         self._because(kind, value, why)
         if sum(len(getattr(self, kind)) for kind in ("packages", *POWER_LISTS)) > _MOST_POWERS:
-            raise SpecError(f"powers: more than {_MOST_POWERS} were asked for; a tool needs few.")
+            raise SpecError(f"powers: more than {_MOST_POWERS} were asked for (fixed); a tool needs few.")
 
     def _because(self, kind: str, value: str, why: str) -> None:
         if why.strip():
@@ -161,7 +163,7 @@ def _effect(value: Any) -> Effect:
 def _take(asked: Asked, powers: Any) -> None:
     if isinstance(powers, str):
         if len(powers) > LONGEST_TEXT:
-            raise SpecError(f"powers has {len(powers):,} characters; at most {LONGEST_TEXT:,} are read.")
+            raise SpecError(f"powers has {len(powers):,} characters; at most {LONGEST_TEXT:,} are read (fixed).")
         powers = _loaded(powers)
     if powers is None or powers is False:
         return

@@ -12,6 +12,7 @@ from toolwright import prompts, schema
 from toolwright.answers import json_object
 from toolwright.briefs import as_json, spec_text
 from toolwright.errors import ModelError, RefusedError, SpecError
+from toolwright.masking import hushed, without_known
 from toolwright.models.asking import AnswerShape, Asker, Reply
 from toolwright.tool import Contract, Example, HeldBack, Json, ToolSpec
 from toolwright.trace import Place
@@ -141,11 +142,11 @@ def read_reply(spec: ToolSpec, reply: Reply) -> _Read:
         return found
     for number, one in enumerate(_list(data.get("examples", data.get("tests"))), 1):
         try:
-            found.examples.append(_example(spec, one))
+            found.examples.append(_without_secrets(_example(spec, one)))
         except SpecError as error:
             found.notes.append(f"Example {number} of the examiner was dropped: {error}")
     found.properties = [
-        " ".join(one.split())[:_LONGEST_PROPERTY]
+        " ".join(hushed(one).split())[:_LONGEST_PROPERTY]
         for one in _list(data.get("properties"))
         if isinstance(one, str) and one.strip()
     ][:_MOST_PROPERTIES]
@@ -187,6 +188,14 @@ def _example(spec: ToolSpec, one: Any) -> Example:
         return Example(arguments, schema.canonical(expected, spec.output_schema))
     except (ValueError, OverflowError, RecursionError) as error:
         raise SpecError(f"it has no canonical form: {error}.") from error
+
+
+def _without_secrets(example: Example) -> Example:
+    """*example*, which is kept with the tool; SpecError for one with a value that must not be."""
+    text = json.dumps([example.arguments, example.expected], ensure_ascii=False, default=str)
+    if without_known(text) != text:
+        raise SpecError("it holds the value of a secret that is kept here.")
+    return example
 
 
 def _arguments(spec: ToolSpec, given: Any) -> Any:

@@ -37,7 +37,7 @@ def examples_from(given: Any, name: str, parameters: Parameters, output: Mapping
         else:
             examples += [_from_piece(piece, name, parameters, output) for piece in _pieces(str(one), name)]
     if len(examples) > _MOST_EXAMPLES:
-        raise SpecError(f"example holds more than {_MOST_EXAMPLES} calls; give the few that say most.")
+        raise SpecError(f"example holds more than {_MOST_EXAMPLES} calls (fixed); give the few that say most.")
     return tuple(examples)
 
 
@@ -55,7 +55,7 @@ def _listed(given: Any) -> list[Any]:
 def _pieces(text: str, name: str) -> list[Piece]:
     """One piece a call; Markdown fences and doctest prompts are taken off."""
     if len(text) > LONGEST_TEXT:
-        raise SpecError(f"example has {len(text):,} characters; at most {LONGEST_TEXT:,} are read.")
+        raise SpecError(f"example has {len(text):,} characters; at most {LONGEST_TEXT:,} are read (fixed).")
     lines = [line for line in text.splitlines() if not line.strip().startswith("```")]
     prompted = any(line.lstrip().startswith(">>>") for line in lines)
     plain = "\n".join(re.sub(r"^\s*(?:>>>|\.\.\.)\s?", "", line) for line in lines)

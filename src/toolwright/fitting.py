@@ -111,7 +111,7 @@ def _allows_cached(schema_text: str) -> bool:
 def _not_json(value: Any, path: str, depth: int, *, allow: bool) -> str:
     """Why *value* is no canonical JSON, or ''."""
     if depth > _DEEPEST:
-        return f"{path[:60]}… is nested more than {_DEEPEST} deep."
+        return f"{path[:60]}… is nested more than {_DEEPEST} deep (fixed)."
     if isinstance(value, float) and not math.isfinite(value) and not allow:
         return (
             f"{path or 'the value'} is {value}, which is no JSON number; annotate Annotated[float, 'nan'] to allow it."

@@ -13,6 +13,7 @@ from toolwright.answers import Body, body_of, code_in, declared_in, defines, imp
 from toolwright.asked import Asked, asked_from
 from toolwright.briefs import powers_text, spec_text, tries_text
 from toolwright.errors import SpecError
+from toolwright.masking import hushed
 from toolwright.models.asking import AnswerShape, Asker, Reply
 from toolwright.powers import ALLOWED_PACKAGES, Grant, host_within, package_name, split_host
 from toolwright.tool import Candidate, ToolSpec, Verdict
@@ -128,7 +129,8 @@ def candidate_from(spec: ToolSpec, reply: Reply, parent: str | None = None) -> C
     asked, problems = _declared(said, spec.grant)
     known = said.get("powers") is not None and not problems
     grant = _grant(spec, asked.grant, body.source) if known else spec.grant
-    notes = " ".join([*_said(read.declared.get("notes")), *body.changes, *problems])[:_LONGEST_NOTES]
+    # They are kept with the tool, and nothing else looks at them.
+    notes = hushed(" ".join([*_said(read.declared.get("notes")), *body.changes, *problems]))[:_LONGEST_NOTES]
     candidate = Candidate(spec, body.source, _packages(spec, asked, body), grant=grant, parent=parent, notes=notes)
     return candidate if _can_be_kept(candidate) else replace(candidate, packages=spec.packages, grant=spec.grant)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from toolwright.call import FileRef, Outcome, Status, Usage
 from toolwright.calling import Calls
+from toolwright.ceilings import reached
 from toolwright.errors import UnansweredError
 from toolwright.largevalues import as_json
 from toolwright.owntools import OwnTool, Usable
@@ -25,10 +26,7 @@ def refusal(name: str, items: Sequence[Any]) -> str:
     if not items:
         return f"{name} was not called: the list of arguments is empty."
     if len(items) > MAX_ITEMS:
-        return (
-            f"{name} was not called: a list holds at most {MAX_ITEMS} arguments, and this one has {len(items)}. "
-            "Send it in parts."
-        )
+        return f"{name} was not called: this list has {len(items)}. {reached('list', MAX_ITEMS)}"
     return ""
 
 

@@ -86,7 +86,7 @@ UNREADABLE = (SyntaxError, ValueError, TypeError, ArithmeticError, AttributeErro
 def parse_expression(text: str, what: str) -> ast.expr:
     """The expression in *text*; a SpecError that begins with *what* and quotes the text if there is none."""
     if len(text) > LONGEST_TEXT:
-        raise SpecError(f"{what} has {len(text):,} characters; at most {LONGEST_TEXT:,} are read.")
+        raise SpecError(f"{what} has {len(text):,} characters; at most {LONGEST_TEXT:,} are read (fixed).")
     try:
         return ast.parse(text.strip(), mode="eval").body
     except UNREADABLE as error:
@@ -145,7 +145,7 @@ class _Reader:
 
     def value(self, node: ast.expr, depth: int) -> Any:
         if depth > 100:
-            raise SpecError("it is nested more than 100 deep.")
+            raise SpecError("it is nested more than 100 deep (fixed).")
         if isinstance(node, ast.Constant) and node.value is not ...:
             return node.value
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
@@ -183,7 +183,9 @@ class _Reader:
         args = [self.value(one, depth) for one in node.args]
         words = {str(word.arg): self.value(word.value, depth) for word in node.keywords}
         if short in ("bytes", "bytearray") and args and isinstance(args[0], int) and args[0] > _MOST_ITEMS:
-            raise SpecError(f"{args[0]:,} bytes are too many for an example.")
+            raise SpecError(
+                f"{args[0]:,} bytes are too many for an example: at most {_MOST_ITEMS:,} are taken (fixed)."
+            )
         return _CALLS[short](*args[:1]) if short == "approx" else _CALLS[short](*args, **words)
 
 
@@ -191,7 +193,7 @@ def _combine(operation: ast.operator, left: Any, right: Any) -> Any:
     """Arithmetic on numbers, and a text or list repeated or joined, within bounds."""
     if isinstance(operation, ast.Mult) and isinstance(left, (str, list)) and isinstance(right, int):
         if len(left) * right > _MOST_ITEMS:
-            raise SpecError(f"it holds more than {_MOST_ITEMS:,} items.")
+            raise SpecError(f"it holds more than {_MOST_ITEMS:,} items (fixed).")
         return left * right
     if isinstance(operation, ast.Add) and type(left) is type(right) and isinstance(left, (str, list)):
         return left + right

@@ -187,7 +187,7 @@ def _read(descriptor: int, largest: int) -> str:
     with os.fdopen(os.dup(descriptor), "rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
-        raise ValueError(f"it is larger than {largest // 1024:,} KiB")
+        raise ValueError(f"it is larger than {largest // 1024:,} KiB (fixed)")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

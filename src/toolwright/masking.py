@@ -13,11 +13,14 @@ import os
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 
 MASK = "***"
+
+Mark = Callable[[str], str]
+"""What stands in the place of a text that must not be seen."""
 
 LEAST = 6
 """Shorter values are not looked for: they would be found in innocent text."""
@@ -109,17 +112,32 @@ def without_known(text: str) -> str:
     return text
 
 
-def masked(text: str) -> str:
+def _mask(found: str) -> str:
+    del found
+    return MASK
+
+
+def masked(text: str, mark: Mark = _mask) -> str:
     """*text* without known values, with every key of the environment, and whatever has a key's shape, as `***`."""
     text = without_known(text)
     for secret in sorted(secrets_in_environment().values(), key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return without_key_shapes(text)
+    return without_key_shapes(text, mark)
 
 
 def hushed(text: str) -> str:
     """`masked`, and without what is random: for errors and logs."""
     return without_random(masked(text))
+
+
+def hushed_together(*texts: str) -> list[str]:
+    """Each of *texts* as `hushed` has it, but what is alike has one number, `***1`: a change of it can be seen."""
+    marks: dict[str, str] = {}
+
+    def mark(found: str) -> str:
+        return marks.setdefault(found, f"{MASK}{len(marks) + 1}")
+
+    return [without_random(masked(text, mark), mark) for text in texts]
 
 
 class Hushed(logging.Filter):
@@ -133,17 +151,18 @@ class Hushed(logging.Filter):
         return True
 
 
-def without_key_shapes(text: str) -> str:
+def without_key_shapes(text: str, mark: Mark = _mask) -> str:
     """*text* with `***` for whatever has the shape of a provider's key, and for passwords in URLs."""
-    return _IN_ADDRESS.sub(rf"\1{MASK}", _KEY_SHAPES.sub(MASK, text))
+    text = _KEY_SHAPES.sub(lambda found: mark(found[0]), text)
+    return _IN_ADDRESS.sub(lambda found: found[1] + mark(found[0].removeprefix(found[1])), text)
 
 
-def without_random(text: str) -> str:
+def without_random(text: str, mark: Mark = _mask) -> str:
     """*text* with `***` for each word that nobody would think up: long, of letters and digits in no order.
 
     Digests, commits, UUIDs and what else is written in hexadecimal stay, and so do paths and names.
     """
-    return _TOKEN.sub(lambda found: MASK if _looks_random(found[0]) else found[0], text)
+    return _TOKEN.sub(lambda found: mark(found[0]) if _looks_random(found[0]) else found[0], text)
 
 
 def _looks_random(token: str) -> bool:

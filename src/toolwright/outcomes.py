@@ -27,6 +27,9 @@ _ENDS_ALL = frozenset({Ending.CANCELLED, Ending.DENIED, Ending.FAULT})
 
 _MASK = "[secret]"
 
+_NO_THREAD = "can't start new thread"
+"""What Python says where the limit of threads is reached."""
+
 
 def of_items(ended: Exit, asked: int, output_schema: Mapping[str, Any], limits: Limits) -> list[Outcome]:
     """An Outcome for each item that this guest settled, in order; at least one, at most *asked*.
@@ -101,7 +104,9 @@ def _of_claim(
         detail = f"It went over its memory limit of {limits.memory_bytes // 2**20} MiB (setting limits.memory_bytes)."
         return Outcome(Status.KILLED, detail=detail, reason="memory")
     where = f" (line {claim.line})" if claim.line else ""
-    return Outcome(Status.RAISED, detail=f"{claim.error_type}: {claim.message}{where}", reason=claim.error_type)
+    # Where the kernel holds a limit, the tool meets an error that does not name it.
+    lifts = f"; it may start {limits.threads} (setting limits.threads)" if _NO_THREAD in claim.message else ""
+    return Outcome(Status.RAISED, detail=f"{claim.error_type}: {claim.message}{where}{lifts}", reason=claim.error_type)
 
 
 def redacted(outcome: Outcome, secrets: Iterable[str]) -> Outcome:

@@ -57,11 +57,11 @@ def parameters_from(given: Any) -> Parameters:
     """
     text, remarks = _as_text(given)
     if len(text) > LONGEST_TEXT:
-        raise SpecError(f"input_params has {len(text):,} characters; at most {LONGEST_TEXT:,} are read.")
+        raise SpecError(f"input_params has {len(text):,} characters; at most {LONGEST_TEXT:,} are read (fixed).")
     node = _arguments(text)
     arguments = plain_arguments(node)
     if len(arguments) > _MOST_PARAMETERS:
-        raise SpecError(f"input_params has {len(arguments)} parameters; at most {_MOST_PARAMETERS} are taken.")
+        raise SpecError(f"input_params has {len(arguments)} parameters; at most {_MOST_PARAMETERS} are taken (fixed).")
     for argument, default in arguments:
         _check_name(argument.arg)
         argument.annotation = annotation_node(argument.annotation or ast.Name("Any"), default)
@@ -141,7 +141,7 @@ def _as_text(given: Any) -> tuple[str, dict[str, str]]:
 
 def _json(text: str) -> Any:
     if len(text) > LONGEST_TEXT:
-        raise SpecError(f"input_params has {len(text):,} characters; at most {LONGEST_TEXT:,} are read.")
+        raise SpecError(f"input_params has {len(text):,} characters; at most {LONGEST_TEXT:,} are read (fixed).")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -178,7 +178,7 @@ def _parameter(one: Mapping[str, Any]) -> tuple[str, str]:
 def _annotation_of(schema: Any, depth: int = 0) -> str:
     """The annotation that says what a JSON Schema says of types; bounds and patterns are not kept."""
     if depth > 20:
-        raise SpecError("A schema is nested more than 20 deep; write 'Any' further down.")
+        raise SpecError("A schema is nested more than 20 deep (fixed); write 'Any' further down.")
     if isinstance(schema, str):
         return _WORDS.get(schema, "dict" if schema == "object" else schema)
     if not isinstance(schema, Mapping):

@@ -13,6 +13,7 @@ from toolwright.call import Call, Outcome
 from toolwright.deeds import Audit, Deed, DeedWord
 from toolwright.errors import NotFoundError, RefusedError, SpecError, UserError
 from toolwright.listing import Infos, Match, ToolInfo, info_of, merged, own_info_of, row_of
+from toolwright.masking import hushed
 from toolwright.owntools import OwnTool, Usable
 from toolwright.owntools.shelf import OwnTools
 from toolwright.powers import Effect, Origin
@@ -362,6 +363,7 @@ class Registry(Promoting):
     def _change(
         self, entry: Entry, state: State, who: str, why: str, what: DeedWord | None = None, room: int | None = None
     ) -> None:
+        who, why = hushed(who), hushed(why)
         change = Change(state, time.time(), 0, who, why)
         self._store.change(entry.namespace, entry.name, entry.number, change, self._seal, room)
         done: DeedWord = "restored" if state == "active" else state
@@ -369,7 +371,7 @@ class Registry(Promoting):
 
     def _note(self, who: str, what: DeedWord, namespace: str, name: str, number: int, detail: str) -> None:
         if self._audit is not None:
-            self._audit.add(Deed(who, what, namespace, name, number, detail))
+            self._audit.add(Deed(who, what, namespace, name, number, hushed(detail)))
 
     def _own_infos(self, tools: Sequence[OwnTool]) -> Infos:
         stats = self._calls.stats(self._namespace, {tool.name for tool in tools}) if tools else {}

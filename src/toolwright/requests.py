@@ -33,6 +33,8 @@ MAX_OWN = 24
 MAX_FAILURES = 2
 """Requests for the same thing that may fail in one run: the first, and one that asks differently."""
 
+_WITHOUT = "Go on without it, and say in your answer what is missing."
+
 _TRIED = 5
 """As many tools of a shelf are tried on the examples of a request."""
 
@@ -164,10 +166,7 @@ class Requests:
         if len(self.notes.made) >= self.max_new_tools:
             return f"No new tool. {reached('new-tools', self.max_new_tools)} Go on with the tools that are there."
         if self.notes.failures_like(spec.name, spec.description) >= MAX_FAILURES:
-            return (
-                f"No new tool: a request for this failed {MAX_FAILURES} times in this run, and is not tried again. "
-                "Go on without it, and say in your answer what is missing."
-            )
+            return f"No new tool. {reached('failures', MAX_FAILURES)} {_WITHOUT}"
         return f"No new tool. {reached('tools', self.max_tools)}" if self.registry.count() >= self.max_tools else ""
 
     def _near(self, spec: ToolSpec) -> str:
@@ -233,7 +232,7 @@ class Requests:
             return self._failed(spec, forged), None
         if forged.version.state == "validated":
             self._emit("tool-refused", name=spec.name, reason=forged.reason)
-            return f"{forged.reason} Go on without it, and say in your answer what is missing.", None
+            return f"{forged.reason} {_WITHOUT}", None
         if forged.won:
             self.notes.made.append(str(forged.version))
             return made_text(forged.version), forged.version
@@ -251,7 +250,7 @@ class Requests:
         more = (
             "You may ask once more, differently."
             if self.notes.failures_like(spec.name, spec.description) < MAX_FAILURES
-            else "It is not tried again in this run; go on without it, and say in your answer what is missing."
+            else f"{reached('failures', MAX_FAILURES)} {_WITHOUT}"
         )
         return "\n".join([f"{spec.name} could not be made.", *(lines or [forged.reason]), more])
 

@@ -111,7 +111,7 @@ def check_name(name: Any) -> str:
     if not isinstance(text, str) or not _NAME.match(text):
         raise SpecError(f"tool_name {quoted(name)} must be snake_case; write for example {_snake(str(name))!r}.")
     if len(text) > _LONGEST_NAME:
-        raise SpecError(f"tool_name {quoted(text)} has {len(text)} letters; at most {_LONGEST_NAME} are taken.")
+        raise SpecError(f"tool_name {quoted(text)} has {len(text)} letters; at most {_LONGEST_NAME} are taken (fixed).")
     if keyword.iskeyword(text) or keyword.issoftkeyword(text) or hasattr(builtins, text):
         raise SpecError(f"tool_name {text!r} is a word of Python itself; write for example 'get_{text}'.")
     if text in RESERVED_NAMES:
@@ -131,7 +131,7 @@ def _described(description: Any) -> str:
         raise SpecError("description is empty; write one clear sentence that says what the tool does.")
     if len(text) > _LONGEST_DESCRIPTION:
         raise SpecError(
-            f"description has {len(text):,} characters; write one sentence, at most {_LONGEST_DESCRIPTION:,}."
+            f"description has {len(text):,} characters; write one sentence, at most {_LONGEST_DESCRIPTION:,} (fixed)."
         )
     if not all(one.isprintable() for one in text):
         raise SpecError(f"description {quoted(text)} holds a character that cannot be shown; write plain text.")

@@ -38,7 +38,7 @@ class Signature:
 def parse_source(source: str) -> ast.Module:
     """The module in *source*; SpecError with the line for text that is none, is over 256 KiB, or breaks the parser."""
     if len(source.encode("utf-8", "surrogatepass")) > LARGEST_SOURCE:
-        raise SpecError(f"The source is larger than {LARGEST_SOURCE // 1024} KiB; a tool must be shorter.")
+        raise SpecError(f"The source is larger than {LARGEST_SOURCE // 1024} KiB (fixed); a tool must be shorter.")
     try:
         return ast.parse(source)
     except SyntaxError as error:

@@ -71,7 +71,7 @@ def checked(said: Any, where: str) -> dict[str, Any]:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST:
-            raise UserError(f"{path} is larger than {_LARGEST >> 20} MiB; a spec is a few lines.")
+            raise UserError(f"{path} is larger than {_LARGEST >> 20} MiB (fixed); a spec is a few lines.")
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}. Name a file of text in UTF-8.") from error

@@ -51,7 +51,9 @@ class Specifying:
         if not words.strip():
             raise UserError("There are no words; say in a sentence what the tool is to do.")
         if len(words) > _LONGEST_WORDS:
-            raise UserError(f"There are {len(words):,} characters of words; at most {_LONGEST_WORDS:,} are read.")
+            raise UserError(
+                f"There are {len(words):,} characters of words; at most {_LONGEST_WORDS:,} are read (fixed)."
+            )
         settled = checked(settled, "what is settled")
         await asyncio.to_thread(self._check_room)
         with self.parts.switchboard.listening(self.run_id, self.sink):

@@ -6,11 +6,13 @@ import getpass
 import socket
 from contextlib import suppress
 
+from toolwright.masking import hushed
+
 
 def person_here() -> str:
     """The person at this machine, by the name of their account."""
     with suppress(OSError, KeyError):
-        return getpass.getuser()
+        return hushed(getpass.getuser())
     return "somebody"
 
 

@@ -22,7 +22,6 @@ from toolwright.household import House
 from toolwright.keeping import keep_to_daily
 from toolwright.keptout import homes_of, written_by_tools
 from toolwright.livefailures import LiveFailures
-from toolwright.masking import secrets_in_environment
 from toolwright.models.models import Models
 from toolwright.models.pricetable import FILE as PRICES
 from toolwright.models.pricetable import read_prices
@@ -115,8 +114,6 @@ def build(
     """Assemble the house of *settings*. Opens the home; starts nothing and asks nobody."""
     prices = read_prices(settings.home / PRICES)
     home = Home.open(settings.home)
-    home.hide(secrets_in_environment())
-    home.hide(SecretStore(home.path).values_in_file())
     keep_to_daily(home, settings.keep)
     heard = Switchboard(home, sink)
 

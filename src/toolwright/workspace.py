@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toolwright.call import FileRef
+from toolwright.ceilings import reached
 from toolwright.errors import SettingsError
 from toolwright.rewinding import Rewinding
 from toolwright.sandbox import InputFile
@@ -127,9 +128,9 @@ class Workspace:
     def _no_room(self, target: Path, size: int) -> str:
         others = [path for path in map(self._root.joinpath, self.paths()) if path != target]
         if len(others) >= MAX_FILES:
-            return f"a run carries at most {MAX_FILES} files."
+            return reached("files", MAX_FILES)
         if sum(path.stat().st_size for path in others) + size > MAX_BYTES:
-            return f"a run carries at most {MAX_BYTES // 10**6} MB of files."
+            return reached("file-bytes", MAX_BYTES // 10**6)
         return ""
 
     @property

@@ -200,7 +200,7 @@ def test_after_three_failed_attempts_the_model_may_ask_differently_once_and_no_m
         assert "371.0" in text
     assert "once more, differently" in first
     assert "once more" not in second
-    assert all("failed 2 times" in text for text in refused)
+    assert all("limit of 2 failed requests for one tool in one run was reached (fixed)" in text for text in refused)
     assert count(scene) == 6
     assert len(scene.heard.of("tool-refused")) == 4
 

@@ -7,10 +7,14 @@ import urllib.parse
 import pytest
 from telemetry_stage import AT_ONCE, says
 
+from cli.shop import fetcher
+from docs_support.world import has_full_sandbox
 from outside.endpoint import Endpoint
 from outside.endpoint import calls as calling
 from outside.endpoint import says as saying
+from people.people_stage import Clerk
 from toolwright import Toolwright
+from toolwright.policy import ApprovalAnswer
 
 ALLOWED = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true"}
 TASK = "Halve 8."
@@ -120,6 +124,49 @@ def test_no_byte_that_is_sent_holds_a_planted_secret(collector, tmp_path, monkey
     assert asked == {"chat model-[secret OTEL_EXPORTER_OTLP_HEADERS api-key]"}, "a name is masked too"
     if allowed:
         assert b"[secret STORED] and [secret OWN_PASSWORD] and *** and [secret" in collector.bytes, "it was there"
+
+
+@pytest.mark.skipif(not has_full_sandbox(), reason="a host can be granted in the full sandbox only")
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "in vain"])
+@pytest.mark.parametrize("allowed", [{}, ALLOWED], ids=["by default", "with leave"])
+def test_what_is_written_anew_after_a_no_is_a_span_that_says_so(collector, tmp_path, monkeypatch, allowed, mended):
+    for name, value in (AT_ONCE | collector.environment | allowed).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OWN_PASSWORD", IN_ENVIRONMENT)
+    asked, source = fetcher("look", "a.example:80")
+    asked["example"] = ""
+    alone = 'def look(path: str) -> int:\n    """Say the length of a page."""\n    return len(path)\n'
+    clerk = Clerk(asked, (source, ["a.example:80"]), (alone, []) if mended else (source, ["a.example:80"]))
+    answers = [
+        ApprovalAnswer(False, reason=f"Not {STORED} and {IN_ENVIRONMENT} and {RANDOM} and {NUMBER}.", who="somebody")
+    ]
+    with Endpoint(clerk) as endpoint:
+        given = {"base_url": endpoint.url, "home": tmp_path / "home", "approve": lambda request: answers[0]}
+        with Toolwright("openai:x", **given) as tw:
+            tw.set_secret("STORED", STORED, where="file")
+            tw.set_secret("NUMBER", NUMBER, where="file")
+            made = tw.run("Look.").made
+    assert made == (("look@1",) if mended else ())
+
+    (root,) = collector.waited_for(collector.runs)
+    first, second = root.every("forge look")
+    assert first.attributes["toolwright.forge.result"] == "needs-approval"
+    assert "toolwright.forge.answer" not in first.attributes
+    said = {name.rpartition(".")[2]: value for name, value in second.attributes.items() if "forge." in name}
+    reason = said.pop("answer_reason", None)
+    assert said.pop("reason", "") != "" if allowed and not mended else "reason" not in said
+    ended = (
+        {"result": "made", "attempts": 2}
+        if mended
+        else {"result": "refused", "attempts": 2, "failed_check": "approval"}
+    )
+    assert said == {"resumed": True, "answer": "no"} | ended
+    assert (second.error, second.attributes.get("error.type")) == (not mended, None if mended else "refused")
+    assert "chat x" in [one.name for one in second.below], "what it cost to write anew stands below it"
+    masked = "Not [secret STORED] and [secret OWN_PASSWORD] and *** and [secret NUMBER]."
+    assert reason == (json.dumps(masked) if allowed else None)
+    for value in (STORED, IN_ENVIRONMENT, RANDOM, NUMBER):
+        assert not [one for one in spellings(value) if one in collector.bytes], value
 
 
 def test_a_tool_learns_nothing_of_the_telemetry(collector, desk, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from toolwright.approving import why_not_standing
+from toolwright.approving import as_seen, why_not_standing
 from toolwright.cli.asking import lines
 from toolwright.cli.look import rest, safe
 from toolwright.policy import NO_REASON, ApprovalAnswer, ApprovalRequest
@@ -40,6 +40,7 @@ async def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnsw
     from toolwright.cli.choosing import choose, forget_what_was_typed, line_of_text, read_through
 
     rest()
+    request = as_seen(request)
     forget_what_was_typed()
     for text, style in lines(request, console.width, console.height - _BELOW, "v shows them"):
         console.print(Text(text, style=style), soft_wrap=True)

@@ -66,7 +66,7 @@ class AskedAgain(Link):
             return response
         text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
         if problem == "truncated" and text:
-            why = f"INCOMPLETE: the model's answer was cut off at its limit of {self._most:,} tokens"
+            why = f"INCOMPLETE: the model's answer was cut off at its limit of {self._most:,} tokens (fixed)"
             return replace(response, parts=[TextPart(f"{why}\n\n{text}")], finish_reason="stop")
         what = "held a tool call that cannot be read" if problem == "broken" else "was cut off at its limit"
         raise ModelError(f"The answer of {self._name} {what}, {AGAIN + 1} times; a larger model may do better.")

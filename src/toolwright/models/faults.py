@@ -87,7 +87,7 @@ class Fault:
 def fault_of(error: BaseException, choice: ModelChoice, timeout_s: float) -> Fault | None:
     """The Fault that *error* is, or None when it is none of a provider's (a bug must stay one)."""
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return Fault(f"{choice} gave no whole answer within {timeout_s:g} s.", again=True, paid=True)
+        return Fault(f"{choice} gave no whole answer within {timeout_s:g} s (fixed).", again=True, paid=True)
     if isinstance(error, ModelHTTPError):
         return _http(error, choice)
     if isinstance(error, ModelConnectionError):

@@ -49,7 +49,9 @@ class Spoken(Link):
         ours: dict[str, Any] = {"max_tokens": self._how.max_tokens}
         if self._how.temperature is not None:
             ours["temperature"] = self._how.temperature
-        given = cast(CallSettings, {**ours, **(model_settings or {}), "max_retries": 0})
+        # Those that do not hear of it complain, and were told when they were built (`tries`).
+        once = {} if "max_retries" in self.wrapped.unsupported_settings else {"max_retries": 0}
+        given = cast(CallSettings, {**ours, **(model_settings or {}), **once})
         async with asyncio.timeout(self._how.timeout_s):
             if self._how.stream:
                 return await self._collect(messages, given, model_request_parameters)

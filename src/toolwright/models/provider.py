@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 import httpx2
-from openai import AsyncOpenAI
 from openai.types import chat
 from pydantic_ai.embeddings import EmbeddingModel, infer_embedding_model
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
@@ -32,6 +31,7 @@ from toolwright.models.address import is_loopback
 from toolwright.models.faults import NotChatError, page_in
 from toolwright.models.lenient import completed
 from toolwright.models.table import OLLAMA_ADDRESS, key_variable, row_of
+from toolwright.models.tries import tried_once
 from toolwright.models.unstreamed import AnyForm
 from toolwright.models.values import ModelChoice
 
@@ -110,19 +110,10 @@ def build(choice: ModelChoice, client: httpx2.AsyncClient) -> Model:
 
 def build_embedding(choice: ModelChoice, client: httpx2.AsyncClient) -> EmbeddingModel:
     """The embedding model of *choice*, speaking through *client*, without retries of its own. UserError as `build`."""
-    named = _with_client(client, None)
-
-    def provider_of(name: str) -> Provider[Any]:
-        provider = named(name)
-        if isinstance(provider.client, AsyncOpenAI):
-            provider.client.max_retries = 0
-        return provider
-
     with _as_ours(choice):
         if choice.base_url is None and choice.provider != "ollama":
-            return infer_embedding_model(str(choice), provider_factory=provider_of)
+            return infer_embedding_model(str(choice), provider_factory=_with_client(client, None))
         here = _provider_at(choice, choice.base_url or f"{OLLAMA_ADDRESS}/v1", client)
-        here.client.max_retries = 0
         return OpenAIEmbeddingModel(choice.name, provider=here)
 
 
@@ -155,7 +146,9 @@ def _provider_at(choice: ModelChoice, base_url: str, client: httpx2.AsyncClient)
     variables = row.variables if row is not None else (key_variable(choice.provider),)
     key = next((os.environ[name] for name in variables if os.environ.get(name)), NO_KEY)
     kind = OllamaProvider if _at_ollama(choice) else OpenAIProvider
-    return kind(base_url=base_url, api_key=key, http_client=client)
+    provider = kind(base_url=base_url, api_key=key, http_client=client)
+    tried_once(provider)
+    return provider
 
 
 def _at_ollama(choice: ModelChoice) -> bool:
@@ -182,14 +175,14 @@ def _with_client(client: httpx2.AsyncClient, base_url: str | None) -> Callable[[
 
     def provider_of(name: str) -> Provider[Any]:
         if name.startswith("gateway/"):
-            return infer_provider(name)
+            return tried_once(infer_provider(name))
         kind = infer_provider_class(name)
         takes = inspect.signature(kind.__init__).parameters
         # Libraries of their own kind (Mistral, Bedrock, …) want other clients; those built on httpx2 say so.
         given: dict[str, Any] = {"http_client": client} if "httpx" in _annotation(takes) else {}
         if base_url is not None:
             given["base_url"] = base_url
-        return kind(**given)
+        return tried_once(kind(**given))
 
     return provider_of
 

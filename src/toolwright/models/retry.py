@@ -66,7 +66,7 @@ class Retried(Link):
                 if (tell := under_way().on_wait) is not None:
                     tell()
                 if not await self._loaded(self._how.loading_s - waited):
-                    raise ModelError(f"{fault.sentence} It was waited for {self._how.loading_s:.0f} s.")
+                    raise ModelError(f"{fault.sentence} It was waited for {self._how.loading_s:.0f} s (fixed).")
                 waited += time.monotonic() - since
                 begun += time.monotonic() - since
                 continue
@@ -91,5 +91,7 @@ def pause(fault: Fault, tried: int, spent_s: float, rules: RetrySettings) -> flo
 
 def _final(fault: Fault, tried: int, rules: RetrySettings) -> str:
     if fault.again and fault.wait_s is not None and fault.wait_s > rules.longest_asked_s:
-        return f"{fault.sentence} It asks to wait {fault.wait_s:.0f} s, longer than {rules.longest_asked_s:.0f} s."
+        return (
+            f"{fault.sentence} It asks to wait {fault.wait_s:.0f} s, longer than {rules.longest_asked_s:.0f} s (fixed)."
+        )
     return f"{fault.sentence} Tried {tried} times." if tried > 1 else fault.sentence

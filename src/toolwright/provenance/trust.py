@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from toolwright.errors import RefusedError
+from toolwright.masking import hushed
 from toolwright.provenance import ROLES, Keys, Papers, Role, UntrustedError
 from toolwright.provenance import versions as about
 from toolwright.provenance.versions import WAITING, Judged, Provenance, Record
@@ -89,13 +90,13 @@ class Trust:
 
     def revoke(self, digest: str, *, who: str, why: str) -> None:
         """Sign that what has this digest is never to run again, in any namespace."""
-        self._withdrawals.revoke(digest, who=who, why=why, at=time.time())
+        self._withdrawals.revoke(digest, who=hushed(who), why=hushed(why), at=time.time())
 
     def yank(
         self, version: tuple[str, str, int], digest: str, *, who: str, why: str = "", standing: bool = True
     ) -> None:
         """Sign that *version* (namespace, name, number) is not offered any more, or (not *standing*) is again."""
-        self._withdrawals.yank(version, digest, who=who, why=why, at=time.time(), standing=standing)
+        self._withdrawals.yank(version, digest, who=hushed(who), why=hushed(why), at=time.time(), standing=standing)
 
     def silenced(self, *roles: Role) -> str:
         """Why nobody would believe what is said here in *roles* (both); empty if all is well. Errors as of `signed`."""

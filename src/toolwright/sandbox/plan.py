@@ -49,7 +49,8 @@ def refusal(job: Job, profile: str) -> str:
     if not (grant or job.files or job.empty_folders):
         return ""
     if (folders := len(grant.reads) + len(grant.writes) + len(job.empty_folders)) > _MOST_FOLDERS:
-        return f"{folders} folders cannot be granted to one tool; at most {_MOST_FOLDERS} can. Name what holds them."
+        most = f"at most {_MOST_FOLDERS} can (fixed)"
+        return f"{folders} folders cannot be granted to one tool; {most}. Name what holds them."
     if profile == "landlock" and grant.hosts:
         return (
             f"host {grant.hosts[0]} cannot be granted here: without a network namespace of its own a guest could reach "

@@ -83,7 +83,9 @@ def run_uv(
                 if cancel is not None and cancel.is_set():
                     raise FaultError("Getting packages was cancelled.") from None
                 if elapsed > timeout:
-                    raise FaultError(f"Getting packages took longer than {timeout:g} s. {_NETWORK_CURE}") from None
+                    raise FaultError(
+                        f"Getting packages took longer than {timeout:g} s (fixed). {_NETWORK_CURE}"
+                    ) from None
                 if pulse is not None:
                     pulse(elapsed)
             else:

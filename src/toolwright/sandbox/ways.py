@@ -50,7 +50,7 @@ def refusal(grant: Grant) -> str:
         return ""
     found = ways(grant)
     if len(grant.tcp_hosts) > MOST:
-        return f"{len(grant.tcp_hosts)} tcp hosts cannot be granted to one tool; at most {MOST} can."
+        return f"{len(grant.tcp_hosts)} tcp hosts cannot be granted to one tool; at most {MOST} can (fixed)."
     if grant.tcp_hosts and not any(one.power for one in found):
         return f"host {grant.tcp_hosts[0]} cannot be granted by this address: a box speaks IPv4. Grant it by its name."
     taken = [one.power for one in found if one.power and (one.address, one.port) == network.PROXY]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from toolwright.deeds import Deed, DeedWord
@@ -15,6 +16,7 @@ from toolwright.policy import Approval, Question
 from toolwright.powers import Grant
 from toolwright.store.audit import AuditBook
 from toolwright.store.database import Database
+from toolwright.store.redaction import Redaction
 
 _COLUMNS = "namespace, name, powers, packages, effect, origin, digest, who, at, standing, until"
 _HOLDS = "revoked_at IS NULL AND (until IS NULL OR until > ?)"
@@ -23,12 +25,12 @@ _HOLDS = "revoked_at IS NULL AND (until IS NULL OR until > ?)"
 class ApprovalBook:
     """Keeps approvals. Thread-safe; each write is on disk when it returns."""
 
-    def __init__(self, data: Database, audit: AuditBook) -> None:
-        self._data, self._audit = data, audit
+    def __init__(self, data: Database, audit: AuditBook, redaction: Redaction) -> None:
+        self._data, self._audit, self._redaction = data, audit, redaction
 
     def noted(self, what: DeedWord, question: Question, who: str, reason: str = "", run_id: str = "") -> None:
         """Note in the audit what was asked or answered without an Approval: a question, a no, a yes for this once."""
-        told = "; ".join(filter(None, [about(question), reason.partition("\n")[0]]))
+        told = "; ".join(filter(None, [about(question), self._redaction.shown(reason.partition("\n")[0])]))
         self._audit.add(Deed(who, what, question.namespace, question.name, None, told, run_id=run_id))
 
     def record(self, approval: Approval) -> int:
@@ -38,6 +40,7 @@ class ApprovalBook:
 
     def add(self, db: sqlite3.Connection, approval: Approval, asked: int | None = None) -> int:
         """`record` within the transaction of *db*; *asked* is the number of the question that it answers."""
+        approval = replace(approval, who=self._redaction.shown(approval.who))
         row = (
             approval.namespace,
             approval.name,

@@ -213,7 +213,9 @@ class Archive:
                     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
                         raise self._damaged(f"{member.name[:200]!r} is no plain file")
                     if member.size > LARGEST and member.name != LAST:
-                        raise self._damaged(f"{member.name[:200]!r} has {member.size:,} bytes, of {LARGEST:,} at most")
+                        raise self._damaged(
+                            f"{member.name[:200]!r} has {member.size:,} bytes, of {LARGEST:,} at most (fixed)"
+                        )
                     yield member.name, self._place(member)
                     vars(tar)["members"].clear()
         except (tarfile.TarError, EOFError, ValueError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from toolwright.approving import approvals_of, as_shown, checked, request_from
+from toolwright.approving import approvals_of, as_seen, as_shown, checked, request_from
 from toolwright.deeds import Deed, DeedWord
 from toolwright.errors import NotFoundError, RefusedError
 from toolwright.moments import words
@@ -93,7 +93,7 @@ class AskedBook:
         question, now = request.question, self._clock()
         until = None if timeout_s is None else now + timeout_s
         key = (request.run_id, _spelled(place), request.kind, question.digest)
-        shown = json.dumps(self._redaction.value(json.loads(json.dumps(as_shown(request)))))
+        shown = json.dumps(as_shown(as_seen(request)))
         row = (question.namespace, *key, question.name, shown, now, until)
         with self._data.writing() as db:
             db.execute("DELETE FROM asked WHERE run_id = ? AND place = ? AND kind = ? AND digest = ?", key)
@@ -155,10 +155,10 @@ class AskedBook:
     # ── within a transaction ────────────────────────────────────────────────────────────────────────────────────────
 
     def _answered(self, db: sqlite3.Connection, asked: Asked, answer: ApprovalAnswer) -> Asked:
-        now = self._clock()
-        reason = self._redaction.text(answer.reason)
+        now, shown = self._clock(), self._redaction.shown
+        answer = replace(answer, who=shown(answer.who), reason=shown(answer.reason))
         state = "approved" if answer.yes else "rejected"
-        done = (state, answer.scope, answer.who, reason, now, asked.id, now)
+        done = (state, answer.scope, answer.who, answer.reason, now, asked.id, now)
         sql = f"UPDATE asked SET state = ?, scope = ?, who = ?, reason = ?, answered_at = ? WHERE id = ? AND {_OPEN}"
         if db.execute(sql, done).rowcount != 1:
             raise RefusedError(self._get(db, asked.id).said(), "answered")
@@ -166,7 +166,7 @@ class AskedBook:
         for approval in given:
             self._approvals.add(db, approval, asked.id)
         if not answer.yes:
-            self._note(db, asked, "denied", answer.who, reason)
+            self._note(db, asked, "denied", answer.who, answer.reason)
         elif not given:
             once = "in this run" if asked.request.kind == "flow" else "once more"
             self._note(db, asked, "approved", answer.who, once)

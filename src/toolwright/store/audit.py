@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toolwright.deeds import Deed, DeedWord
@@ -102,7 +102,9 @@ class AuditBook:
 
     def _add(self, db: sqlite3.Connection, deed: Deed) -> None:
         head = _kept_head(db) or self._begun(db)
-        _append(db, head, deed, self._redaction.text(deed.detail))
+        # Digests, hosts and packages in a detail stay readable; whoever adds what somebody wrote masks it.
+        kept = replace(deed, who=self._redaction.shown(deed.who))
+        _append(db, head, kept, self._redaction.text(deed.detail))
 
     def _begun(self, db: sqlite3.Connection) -> Head:
         """The head of a chain over all lines that are there, if none of them was chained before."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolwright.errors import FaultError, SettingsError, ToolwrightError
+from toolwright.masking import secrets_in_environment
 from toolwright.store import database
 from toolwright.store.approvals import ApprovalBook
 from toolwright.store.asked import AskedBook
@@ -24,6 +25,7 @@ from toolwright.store.migrations import check, migrate
 from toolwright.store.rates import RateBook
 from toolwright.store.redaction import Redaction
 from toolwright.store.runs import RunBook
+from toolwright.store.secrets import SecretStore
 from toolwright.store.turns import TurnBook
 from toolwright.store.values import ValueBook
 from toolwright.trace import Event
@@ -45,7 +47,7 @@ class Home:
         self.runs = RunBook(data, self._redaction, self.ledger, self.audit)
         self.turns = TurnBook(data, self._redaction)
         self.journal = JournalBook(data, self._redaction)
-        self.approvals = ApprovalBook(data, self.audit)
+        self.approvals = ApprovalBook(data, self.audit, self._redaction)
         self.asked = AskedBook(data, self.audit, self.approvals, self._redaction)
         self.calls = CallBook(data, self._redaction)
         self.forgetting = Forgetting(data, self.audit)
@@ -57,6 +59,7 @@ class Home:
     def open(cls, path: Path) -> Home:
         """The home in the folder *path*, made (private to its owner) if it is not there, brought to this release.
 
+        What this process knows of secrets is never written: keys in the environment, values in the home's own file.
         A folder that cannot be written opens for reading. SettingsError where it cannot be had, FaultError where the
         disk refuses or the file is broken.
         """
@@ -67,7 +70,10 @@ class Home:
                 db = _connect(path, file)
         except sqlite3.Error as error:
             raise _as_ours(error, file) from error
-        return cls(path, database.Database(db, file, _as_ours))
+        home = cls(path, database.Database(db, file, _as_ours))
+        home.hide(secrets_in_environment())
+        home.hide(SecretStore(path).values_in_file())
+        return home
 
     def hide(self, secrets: Mapping[str, str]) -> None:
         """Never write the values of *secrets* (value by name) from now on: `[secret NAME]` stands in their place."""

@@ -200,7 +200,7 @@ def _check(name: str, value: str) -> None:
     except UnicodeEncodeError:
         raise UserError(f"The value of {name} is no text in UTF-8; nothing was kept.") from None
     if size > _MOST:
-        raise UserError(f"The value of {name} is longer than {_MOST // 1024} KiB; nothing was kept.")
+        raise UserError(f"The value of {name} is longer than {_MOST // 1024} KiB (fixed); nothing was kept.")
 
 
 def _forget(chain: Keychain | None, service: str, name: str) -> None:

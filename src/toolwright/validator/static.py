@@ -44,7 +44,9 @@ def check_syntax(candidate: Candidate) -> Said:
     try:
         size = len(source.encode())
         if size > LARGEST_SOURCE:
-            return Said((f"The source has {size:,} bytes; at most {LARGEST_SOURCE:,} are allowed. Write less.",))
+            return Said(
+                (f"The source has {size:,} bytes; at most {LARGEST_SOURCE:,} are allowed (fixed). Write less.",)
+            )
         tree = parsed(source)
     except SyntaxError as error:
         line = f"line {error.lineno}: " if error.lineno else ""
@@ -57,7 +59,7 @@ def check_syntax(candidate: Candidate) -> Said:
     line_too_deep = _too_deep(tree)
     if line_too_deep:
         where = f"line {line_too_deep}: "
-        return Said((f"{where}nested more than {_DEEPEST} levels deep; write it in smaller expressions.",))
+        return Said((f"{where}nested more than {_DEEPEST} levels deep (fixed); write it in smaller expressions.",))
     return Said()
 
 
@@ -134,9 +136,8 @@ def _kept_secrets(candidate: Candidate) -> Iterator[str]:
             yield f"line {number} {instead}."
     spec = candidate.spec
     shown = (json.dumps([one.text, one.arguments, one.expected], default=str) for one in spec.examples)
-    said = "\n".join(
-        [spec.description, spec.parameters, spec.returns, spec.reason, *spec.power_reasons.values(), *shown]
-    )
+    reasons = [*spec.power_reasons, *spec.power_reasons.values()]
+    said = "\n".join([spec.description, spec.parameters, spec.returns, spec.reason, *reasons, *shown])
     if without_known(said) != said:
         yield f"what the tool says of itself {instead}."
 

@@ -16,7 +16,7 @@ from toolwright.trace import Place
 
 
 class WatchedForge(Forge):
-    """A span for each request, and one more for what is gone on with after a person's yes."""
+    """A span for each request, and one more for what is gone on with after a person's answer."""
 
     _telemetry: Telemetry = OFF
 
@@ -60,8 +60,21 @@ class WatchedForge(Forge):
         if work is None or not forged.asks:
             return await super().go_on(forged)
         with self._watched(work.spec, work.run_id) as span:
-            span.set({"toolwright.forge.resumed": True})
+            span.set({"toolwright.forge.resumed": True, "toolwright.forge.answer": "yes"})
             after = await super().go_on(forged)
+            self._note(span, after)
+            return after
+
+    async def refused(self, forged: Forged, why: str) -> Forged:
+        """See Forge."""
+        work = forged.work
+        if work is None or not forged.asks:
+            return await super().refused(forged, why)
+        with self._watched(work.spec, work.run_id) as span:
+            span.set({"toolwright.forge.resumed": True, "toolwright.forge.answer": "no"})
+            if self._telemetry.content:
+                span.content({"toolwright.forge.answer_reason": why})
+            after = await super().refused(forged, why)
             self._note(span, after)
             return after
 

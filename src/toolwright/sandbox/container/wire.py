@@ -76,7 +76,7 @@ def trust_of(path: Path) -> tuple[str, bytes]:
     """The name of the certificates in file *path*, and what stands in it. OSError, or ValueError if it is too large."""
     data = path.read_bytes()
     if len(data) > MOST - 64:
-        raise ValueError(f"{path} is larger than what goes into a container ({MOST - 64} bytes)")
+        raise ValueError(f"{path} is larger than what goes into a container ({MOST - 64} bytes, fixed)")
     return hashlib.sha256(data).hexdigest(), data
 
 

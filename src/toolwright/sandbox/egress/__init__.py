@@ -170,7 +170,7 @@ class Egress:
         try:
             while not self._slots.acquire(blocking=False):
                 if time.monotonic() > patience:
-                    refuse(client, f"more than {self._max_connections} connections at once")
+                    refuse(client, f"more than {self._max_connections} connections at once (fixed)")
                     return
                 self._pause()
             with self._lock:

@@ -48,7 +48,7 @@ class CleanAnswer:
                 return self._begun(head) + (self._framed(rest) if rest or self._body.complete else b"")
             self._head = rest  # interim answers end here: the proxy has given its own
         if len(self._head) > MAX_HEAD:
-            raise BadRequest(f"the answer's head is longer than {MAX_HEAD} bytes")
+            raise BadRequest(f"the answer's head is longer than {MAX_HEAD} bytes (fixed)")
         return b""
 
     def _begun(self, head: bytes) -> bytes:

@@ -84,13 +84,13 @@ def parse_head(head: bytes, within: tuple[str, int] | None = None) -> Request:
     *within*: name and port of the host that a tunnel leads to; the request must be for that very one.
     """
     if len(head) > MAX_HEAD:
-        raise BadRequest(f"the request head is longer than {MAX_HEAD} bytes")
+        raise BadRequest(f"the request head is longer than {MAX_HEAD} bytes (fixed)")
     if not head.endswith(b"\r\n\r\n"):
         raise BadRequest("the request head does not end")
     first, *rest = head[:-4].split(b"\r\n")
     method, target = _request_line(first)
     if len(rest) > _MAX_HEADERS:
-        raise BadRequest(f"more than {_MAX_HEADERS} header lines")
+        raise BadRequest(f"more than {_MAX_HEADERS} header lines (fixed)")
     headers = [_header(line) for line in rest]
     said = _once(headers, b"host")
     if within is not None:
@@ -316,7 +316,7 @@ class AnswerHead:
                 return self._rewrite(head) + rest
             self._buffer = rest  # interim answers end here: the proxy has given its own
         if len(self._buffer) > MAX_HEAD:
-            raise BadRequest(f"the answer's head is longer than {MAX_HEAD} bytes")
+            raise BadRequest(f"the answer's head is longer than {MAX_HEAD} bytes (fixed)")
         return b""
 
     @property

@@ -34,7 +34,7 @@ def why_unfit(value: str) -> str:
     if _CONTROL.search(value):
         return "its value holds a line break or another control character, which no request takes"
     if len(encoded(value)) > MAX_VALUE:
-        return f"its value is longer than {MAX_VALUE} bytes, and no server takes such a header"
+        return f"its value is longer than {MAX_VALUE} bytes (fixed), and no server takes such a header"
     return ""
 
 

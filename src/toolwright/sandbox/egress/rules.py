@@ -35,11 +35,11 @@ class Rules:
 
     def over_bytes(self) -> str:
         """What is said where `max_bytes` are spent."""
-        return f"more than {self.max_bytes} bytes over the network in {self._of()}"
+        return f"more than {self.max_bytes} bytes over the network in {self._of()} (fixed)"
 
     def over_requests(self, what: str) -> str:
         """What is said where `max_requests` are spent; *what* they are called."""
-        return f"more than {self.max_requests} {what} in {self._of()}"
+        return f"more than {self.max_requests} {what} in {self._of()} (fixed)"
 
     def _of(self) -> str:
         return "one call" if self.calls == 1 else f"{self.calls} calls"
