@@ -84,15 +84,16 @@ class ApprovalBook:
                 deed = Deed("toolwright", "covered", question.namespace, question.name, number, told)
                 self._audit.add(deed, within=db)
 
-    def digests(self, namespace: str, name: str) -> Sequence[str]:
-        """What was said yes to under this name, newest first: shown to a person, or come onto the shelf on a yes."""
-        sql = (
-            "SELECT digest, at FROM approvals WHERE namespace = ? AND name = ? UNION "
-            "SELECT covered.digest, covered.at FROM covered JOIN approvals ON approvals.id = covered.approval "
-            "WHERE approvals.namespace = ? AND approvals.name = ? ORDER BY 2 DESC"
+    def digests(self, namespace: str, name: str, *, covered: bool = True) -> Sequence[str]:
+        """What was said yes to under this name, newest first: shown to a person or, with *covered*, come on a yes."""
+        shown = "SELECT digest, at FROM approvals WHERE namespace = :namespace AND name = :name"
+        came = (
+            "UNION SELECT covered.digest, covered.at FROM covered JOIN approvals ON approvals.id = covered.approval "
+            "WHERE approvals.namespace = :namespace AND approvals.name = :name"
         )
+        sql = f"{shown} {came if covered else ''} ORDER BY 2 DESC"
         with self._data.reading() as db:
-            return [str(row[0]) for row in db.execute(sql, (namespace, name, namespace, name)).fetchall()]
+            return [str(row[0]) for row in db.execute(sql, {"namespace": namespace, "name": name}).fetchall()]
 
     def revoke(self, approval: int, who: str = "person") -> None:
         """Take a yes back; it stays on record. NotFoundError for one that does not hold."""
