@@ -132,3 +132,41 @@ def test_a_call_of_what_a_model_made_tells_why_it_wants_each_power_and_what_it_c
     cost = shown.partition("cost to write it so far $")[2].split()[0]
     assert 0 < float(cost) < made["cost"]["dollars"], "the generator's part of it"
     assert "somebody said yes to this very code before:" in shown
+
+
+def test_the_next_version_is_held_against_the_one_before_only_if_somebody_agreed_to_that(office):
+    asked = []
+
+    def no(request):
+        asked.append(request.before)
+        return False
+
+    with Page() as other:
+        place = office(lambda one: uses)
+        alone, both = [place.page.host], [place.page.host, other.host]
+
+        def before(number=1):
+            """What a wider next version is held against: by `edit`, and by `adopt` of a file that was edited by hand."""
+            asked.clear()
+            file = place.home / "tools" / "look" / f"{number}.py"
+            whole = file.read_text()
+            with place.open(approve=no) as tw:
+                tw.edit("look", changed(place, "    # wider\n"), hosts=both)
+                file.write_text(whole.replace("    # remark 7\n", "    # by hand\n"))
+                tw.adopt("look")
+                file.write_text(whole)
+            return asked
+
+        first, second = place.source, changed(place, "    # remark 7\n    # and more\n")
+        put(place, first, *alone, policy=allowing(*alone))
+        assert before() == ["", ""], "a rule allowed it, and nobody said yes"
+        with place.open(approve=True) as tw:
+            assert tw.call("look", {"path": "x"}).value == 5
+        revoke_all(place)
+        assert before() == [first, ""], "what the file held that was edited nobody knows any more"
+        put(place, second, *alone, policy=allowing(*alone))
+        assert before(2) == [first, first], "a rule allowed the second, and somebody agreed to the first"
+        with place.open(approve=True) as tw:
+            assert tw.call("look", {"path": "x"}).value == 5
+        revoke_all(place)
+        assert before(2) == [second, first]
