@@ -305,7 +305,7 @@ def test_the_line_of_what_is_wrong_in_a_policy_is_told():
     text = (
         '# mine\n[[rule]]\naction = "deny"\n\n[[ rule ]]\naction = "allow"\nreads = ["/a"]\n"hosts" = [\n  "a b",\n]\n'
     )
-    with pytest.raises(SettingsError, match=r"policy\.toml, rule 2 \(line 8\): host 'a b'"):
+    with pytest.raises(SettingsError, match=r"policy\.toml, rule 2 \(line 9\): host 'a b'"):
         policy_from(tomllib.loads(text), "policy.toml", text)
     text = "[[rule]]\naction = 'deny'\n\ntenants = []\n"
     with pytest.raises(SettingsError, match=r"rule 1 \(line 4\): tenants is empty"):

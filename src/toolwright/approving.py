@@ -37,6 +37,8 @@ def title(request: ApprovalRequest) -> str:
         return "may send, and this run has taken in what must not leave it unasked"
     if request.question.origin == "host":
         return "is to be called, and your policy asks you first"
+    if request.version:
+        return "is to be called, and no yes to its powers holds"
     return "asks for powers that nobody has allowed yet"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from toolwright import schema, toolfile
 from toolwright.call import Outcome, Status
-from toolwright.consent import Approve, Consent, request_for, request_of
+from toolwright.consent import Approve, Consent, request_for
 from toolwright.editing import body_of, declared, doctests, edited_candidate, summary
 from toolwright.errors import SpecError, UserError
 from toolwright.forge import Forged
@@ -103,23 +103,21 @@ class Bringing:
 
     async def agreed(self, version: Usable) -> ApprovalAnswer:
         """What the person says to the powers of *version*; if nobody is there, a no with the lines for the policy."""
-        return await self._consent().ask(request_of(version, self.run_id))
+        consent = self._consent()
+        return await consent.ask(await consent.about_call(version, self.parts.registry))
 
     async def _verdict(self, candidate: Candidate, origin: Origin, earlier: ToolVersion | None = None) -> Verdict:
         verdict = await self._validated(candidate, origin)
         if verdict.pending is None or verdict.pending.status is not Status.NEEDS_APPROVAL:
             return verdict
-        before = "" if earlier is None else await asyncio.to_thread(self._if_agreed, earlier)
+        consent = self._consent()
+        # Only of what a person said yes to once is what changed the question.
+        before = "" if earlier is None else await asyncio.to_thread(consent.agreed, earlier, self.parts.registry)
         asking = request_for(verdict.candidate, origin, self.run_id, checks=verdict.checks, before=before)
-        answer = await self._consent().ask(asking)
+        answer = await consent.ask(asking)
         if answer.yes:
             return await self._validated(verdict.candidate, origin)
         return replace(verdict, pending=refused(verdict.pending, answer))
-
-    def _if_agreed(self, version: ToolVersion) -> str:
-        """The source of *version* if a person said yes to that very thing: only then is what changed the question."""
-        known = self.parts.home.approvals.digests(version.spec.namespace, version.name)
-        return version.candidate.source if version.digest in known else ""
 
     async def _validated(self, candidate: Candidate, origin: Origin) -> Verdict:
         contract = Contract(candidate.spec, notes=("No examiner was asked.",))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from toolwright.call import Call, Outcome, Status
-from toolwright.consent import Consent, request_of
+from toolwright.consent import Consent, Versions
 from toolwright.errors import EditedError, NotFoundError, ToolwrightError
 from toolwright.evidence import shown as evidence
 from toolwright.executor import Executor
@@ -25,7 +25,7 @@ _NOT_RUN = frozenset({Status.DENIED, Status.NEEDS_APPROVAL, Status.BAD_CALL, Sta
 _SHOWN_IN_EVENT = 400
 
 
-class Shelf(Protocol):
+class Shelf(Versions, Protocol):
     """The registry, as far as calls need it."""
 
     def find(self, name: str, number: int | None = None, digest: str | None = None) -> Usable:
@@ -179,7 +179,8 @@ class Calls:
 
     async def _asked(self, version: Usable, calls: Sequence[Call], outcome: Outcome, place: Place) -> list[Outcome]:
         """What becomes of *calls*, all held back by *outcome*, once a person was asked: one time for them all."""
-        answer = await self.consent.ask(request_of(version, self.run_id), outcome, place)
+        request = await self.consent.about_call(version, self.shelf)
+        answer = await self.consent.ask(request, outcome, place)
         if answer.yes:
             return await self._run_all(version, calls)
         detail = f"{outcome.detail} The answer was no: {answer.reason or 'no reason was given'}"

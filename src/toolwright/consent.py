@@ -9,14 +9,15 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from toolwright.approving import approvals_of
 from toolwright.call import Outcome
 from toolwright.deeds import DeedWord
-from toolwright.errors import RefusedError, UnansweredError
+from toolwright.errors import RefusedError, ToolwrightError, UnansweredError
+from toolwright.listing import ToolInfo
 from toolwright.moments import words
 from toolwright.owntools import OwnTool, Usable
 from toolwright.policy import NOBODY, Approval, ApprovalAnswer, ApprovalRequest, Question, RequestKind
@@ -24,7 +25,7 @@ from toolwright.powers import Origin
 from toolwright.screen.unused import unused
 from toolwright.store.asked import Asked
 from toolwright.taint import Flow
-from toolwright.tool import Candidate, Check, Verdict
+from toolwright.tool import Candidate, Check, ToolVersion, Verdict
 from toolwright.trace import Event, EventKind, Place, Sink
 
 _ONCE: Mapping[RequestKind, str] = {"flow": "in this run", "again": "once more", "powers": ""}
@@ -44,11 +45,21 @@ class ApprovalBook(Protocol):
     def covering(self, question: Question) -> Approval | None:
         """An approval that holds for *question*, or None."""
 
-    def digests(self, namespace: str, name: str) -> Sequence[str]:
-        """What was said yes to under this name, newest first."""
+    def digests(self, namespace: str, name: str, *, covered: bool = True) -> Sequence[str]:
+        """What was said yes to under this name, newest first; *covered*: and what came onto the shelf on that yes."""
 
     def noted(self, what: DeedWord, question: Question, who: str, reason: str = "", run_id: str = "") -> None:
         """Note in the audit what was asked or answered without an Approval."""
+
+
+class Versions(Protocol):
+    """The shelf, as far as a question about a call needs it."""
+
+    def history(self, name: str) -> Sequence[ToolInfo]:
+        """Every version of *name* by number. NotFoundError."""
+
+    def get(self, name: str, number: int | None = None) -> ToolVersion:
+        """A version, proven. NotFoundError; EditedError."""
 
 
 class Questions(Protocol):
@@ -127,6 +138,28 @@ class Consent:
             earlier = {one.candidate.digest: one.candidate.source for one in verdicts[:-1]}
             before = next((earlier[digest] for digest in known if digest in earlier), "")
         return request_for(last.candidate, "agent", self.run_id, dollars, checks=last.checks, before=before)
+
+    async def about_call(self, tool: Usable, shelf: Versions) -> ApprovalRequest:
+        """What a person is shown about a call of *tool*: the checks that it passed, its cost, what changed since a yes.
+
+        That is held against what was shown to whoever said yes, whether it still holds or not.
+        """
+        if isinstance(tool, OwnTool):
+            return request_of(tool, self.run_id)
+        return await asyncio.to_thread(self._about_version, tool, shelf)
+
+    def _about_version(self, version: ToolVersion, shelf: Versions) -> ApprovalRequest:
+        shown = self.book.digests(version.namespace, version.name, covered=False)
+        came = self.book.digests(version.namespace, version.name)
+        # What came onto the shelf on a yes to something else nobody has looked at.
+        before = _first_there([*shown, *(one for one in came if one != version.digest)], version, shelf)
+        dollars = next((one.dollars for one in _history(version, shelf) if one.digest == version.digest), None)
+        return replace(request_of(version, self.run_id), dollars=dollars, before=before)
+
+    def agreed(self, version: ToolVersion, shelf: Versions) -> str:
+        """The code of *version* if a yes holds good for that, else of the last one before it that had one; else ''."""
+        known = self.book.digests(version.namespace, version.name)
+        return _first_there([*(one for one in known if one == version.digest), *known], version, shelf)
 
     async def run_again(self, tool: Usable, place: Place | None = None) -> ApprovalAnswer:
         """The answer to: it may already have run, shall it run again? No Approval comes of it: it is for this once."""
@@ -235,13 +268,15 @@ def request_for(
     *,
     checks: Sequence[Check] = (),
     before: str = "",
+    version: int = 0,
 ) -> ApprovalRequest:
     """What a person is shown about *candidate*; its examples only where they will be tried with the powers.
 
-    *checks* are those that ran so far, *before* is the code that somebody said yes to under this name.
+    *checks* are those that ran so far, *before* is the code that somebody said yes to under this name, *version* its
+    number on the shelf.
     """
     question = candidate.question(origin)
-    tried = () if question.effect == "writes" else candidate.spec.examples
+    tried = () if question.effect == "writes" or version else candidate.spec.examples
     examples = tuple(one.text or json.dumps(one.arguments, ensure_ascii=False) for one in tried)
     idle = unused(candidate.source, candidate.grant, candidate.packages)
     return ApprovalRequest(
@@ -254,12 +289,34 @@ def request_for(
         idle,
         before=before,
         checks=tuple(one.name for one in checks if one.passed),
+        version=version,
     )
+
+
+def _first_there(digests: Sequence[str], version: ToolVersion, shelf: Versions) -> str:
+    """The code of the first of *digests* that is on the shelf as it was proven, or is *version* itself; else ''."""
+    numbers = {one.digest: one.number for one in _history(version, shelf)}
+    for digest in digests:
+        if digest == version.digest:
+            return version.candidate.source
+        if digest in numbers:
+            with suppress(ToolwrightError):  # one that somebody edited is no measure
+                return shelf.get(version.name, numbers[digest]).candidate.source
+    return ""
+
+
+def _history(version: ToolVersion, shelf: Versions) -> Sequence[ToolInfo]:
+    try:
+        return shelf.history(version.name)
+    except ToolwrightError:  # taken away under our hands: the question can be asked all the same
+        return []
 
 
 def request_of(tool: Usable, run_id: str) -> ApprovalRequest:
     """What a person is shown about a tool that is there already."""
-    return tool.request(run_id) if isinstance(tool, OwnTool) else request_for(tool.candidate, tool.origin, run_id)
+    if isinstance(tool, OwnTool):
+        return tool.request(run_id)
+    return request_for(tool.candidate, tool.origin, run_id, checks=tool.verdict.checks, version=tool.number)
 
 
 def policy_lines(question: Question) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from toolwright.lookalikes import look_alike
 from toolwright.powers import ALLOWED_PACKAGES, package_name
 
 _EXACT = re.compile(r"[^\s=]+\s*==\s*(?P<version>[A-Za-z0-9.!+_-]+)\Z")
-_KEYS = ("allow", "cooldown_days", "undated")
+PACKAGE_KEYS = ("allow", "cooldown_days", "undated")
 _MOST_DAYS = 36_500
 
 
@@ -65,36 +66,52 @@ def _form(requirement: str) -> str:
 def rules_from(table: Any) -> PackageRules:
     """The PackageRules in a parsed `[packages]` table. WrongKeyError says which key is wrong."""
     if not isinstance(table, Mapping):
-        raise WrongKeyError("packages", "packages must be one table, written [packages].")
-    for key in table:
-        if key not in _KEYS:
-            raise WrongKeyError(key, f"unknown key {key!r}; known are {', '.join(_KEYS)}.")
+        raise WrongKeyError("", "packages must be one table, written [packages].")
     allow = table.get("allow", [])
-    if not isinstance(allow, list) or not all(isinstance(one, str) for one in allow):
-        raise WrongKeyError("allow", f"allow must be a list of strings, not {allow!r}.")
+    check_texts("allow", allow)
     days = table.get("cooldown_days")
     number = not isinstance(days, bool) and isinstance(days, (int, float)) and 0 <= days <= _MOST_DAYS
     if days is not None and not number:
-        raise WrongKeyError("cooldown_days", f"cooldown_days must be a number of days, 0 or more, not {days!r}.")
+        raise WrongKeyError("cooldown_days", f"cooldown_days must be a number of days, 0 or more, not {quoted(days)}.")
     undated = table.get("undated", "refuse")
     if undated not in ("refuse", "allow"):
-        raise WrongKeyError("undated", f"undated must be 'refuse' or 'allow', not {undated!r}.")
-    return PackageRules(tuple(dict.fromkeys(map(_allowed, allow))), None if days is None else float(days), undated)
+        raise WrongKeyError("undated", f"undated must be 'refuse' or 'allow', not {quoted(undated)}.")
+    allowed = dict.fromkeys(_allowed(number, one) for number, one in enumerate(allow))
+    return PackageRules(tuple(allowed), None if days is None else float(days), undated)
 
 
-def _allowed(text: str) -> str:
+def _allowed(number: int, text: str) -> str:
     try:
         name = package_name(text)
     except SpecError as error:
-        raise WrongKeyError("allow", str(error)) from None
+        raise WrongKeyError("allow", str(error), number) from None
     if (form := _form(text)) == name and re.search(r"[^A-Za-z0-9._-]", text.strip()):
-        raise WrongKeyError("allow", f"package {text!r}: an entry is a name, or one exact version such as {name}==1.0.")
+        why = f"package {quoted(text)}: an entry is a name, or one exact version such as {name}==1.0."
+        raise WrongKeyError("allow", why, number)
     return form
 
 
-class WrongKeyError(ValueError):
-    """What is wrong in a table of a policy, and under which key."""
+def check_texts(key: str, value: Any) -> None:
+    """WrongKeyError unless *value* is a list of strings."""
+    if not isinstance(value, list):
+        raise WrongKeyError(key, f"{key} must be a list of strings, not {quoted(value)}.")
+    for number, one in enumerate(value):
+        if not isinstance(one, str):
+            raise WrongKeyError(key, f"{key} must be a list of strings, and {quoted(one)} is none.", number)
 
-    def __init__(self, key: str, message: str) -> None:
+
+def quoted(value: object) -> str:
+    """*value* for a message, cut where it is long."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+
+
+class WrongKeyError(ValueError):
+    """What is wrong in a table of a policy: its *key*, and if it is one item of a list, which."""
+
+    def __init__(self, key: str, message: str, item: int | None = None) -> None:
         super().__init__(message)
-        self.key = key
+        self.place: tuple[str | int, ...] = () if not key else (key,) if item is None else (key, item)

@@ -259,6 +259,8 @@ class ApprovalRequest:
     """The checks that the code has passed so far, in their order."""
     id: int = 0
     """Its number in the book of questions, by which others can answer it; 0 where it stands in none."""
+    version: int = 0
+    """The number that it has on the shelf; 0 for a candidate, and for an own tool."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from toolwright.errors import SettingsError, SpecError
-from toolwright.packagerules import WrongKeyError, rules_from
+from toolwright.packagerules import PACKAGE_KEYS, PackageRules, WrongKeyError, check_texts, quoted, rules_from
 from toolwright.policy import ANY_TCP, PRUNED, Action, Policy, Rule
 from toolwright.powers import EFFECTS, ORIGINS, Grant, SecretBinding, host_power, host_within, package_name
 from toolwright.reach import secret_name
+from toolwright.tomllines import Place, line_at, lines_of
 
 T = TypeVar("T")
 
@@ -18,6 +19,10 @@ RULE_KEYS = (
     *("action", "hosts", "reads", "writes", "secrets", "packages", "names", "effects", "origins"),
     *("plain_secrets", "subprocess", "tenants", "models"),
 )
+_KEYS = {"rule": RULE_KEYS, "packages": PACKAGE_KEYS, "prune": ("retire",)}
+_TABLES = {"rule": "[[rule]]", "packages": "[packages]", "prune": "[prune]"}
+"""Each table, with how it is written."""
+Lines = Mapping[Place, int]
 
 
 def policy_from(document: Mapping[str, Any], source: str, text: str = "") -> Policy:
@@ -25,96 +30,107 @@ def policy_from(document: Mapping[str, Any], source: str, text: str = "") -> Pol
 
     With the *text* that it was parsed from the error names the line, too.
     """
-    unknown = set(document) - {"rule", "packages", "prune"}
-    if unknown:
-        key = sorted(unknown)[0]
-        known = "a policy holds [[rule]] tables and the tables [packages] and [prune]"
-        raise SettingsError(f"{source}: unknown key {key!r}{_at(text, 0, key)}; {known}.")
-    packages = _table("packages", rules_from, document, source, text)
-    prune = _table("prune", _pruned, document, source, text)
+    lines = lines_of(text)
+    for key in document:
+        if key not in _TABLES:
+            holds = "A policy holds [[rule]] tables and the tables [packages] and [prune]."
+            told = f"unknown key {quoted(key)}{_at(lines, key)}. {_instead(key, _TABLES)}{holds}"
+            raise SettingsError(f"{source}: {told}")
+    packages = _table("packages", _packages, document, source, lines)
+    prune = _table("prune", _pruned, document, source, lines)
     tables = document.get("rule", [])
     if not isinstance(tables, list):
-        raise SettingsError(f"{source}: 'rule' must be written [[rule]], once for each rule.")
+        raise SettingsError(f"{source}: 'rule'{_at(lines, 'rule')} must be written [[rule]], once for each rule.")
     rules = []
-    for number, table in enumerate(tables, 1):
+    for number, table in enumerate(tables):
         try:
-            rules.append(_rule(table, _line(text, number, "")))
+            rules.append(_rule(table, line_at(lines, ("rule", number))))
         except WrongKeyError as error:
-            raise SettingsError(f"{source}, rule {number}{_at(text, number, error.key)}: {error}") from None
+            where = _at(lines, "rule", number, *error.place)
+            raise SettingsError(f"{source}, rule {number + 1}{where}: {error}") from None
     return Policy(tuple(rules), source, packages, prune)
 
 
-def _table(name: str, read: Callable[[Any], T], document: Mapping[str, Any], source: str, text: str) -> T:
+def _table(name: str, read: Callable[[Any], T], document: Mapping[str, Any], source: str, lines: Lines) -> T:
     """What *read* makes of the table *name*, or of an empty one."""
     try:
         return read(document.get(name, {}))
     except WrongKeyError as error:
-        raise SettingsError(f"{source}, [{name}]{_at_table(text, name, error.key)}: {error}") from None
+        raise SettingsError(f"{source}, [{name}]{_at(lines, name, *error.place)}: {error}") from None
 
 
-def _pruned(table: Any) -> tuple[str, ...]:
-    if not isinstance(table, Mapping) or set(table) - {"retire"}:
-        raise WrongKeyError("", "it holds one key: retire, a list of reasons.")
-    reasons = table.get("retire", [])
-    for one in reasons if isinstance(reasons, list) else [reasons]:
-        if one not in PRUNED:
-            raise WrongKeyError("retire", f"reason {one!r} is not one of {', '.join(PRUNED)}.")
-    return tuple(reasons)
-
-
-def _at(text: str, number: int, key: str) -> str:
-    """` (line 12)`: where *key* stands in the rule of that *number* (0: before all of them), '' if it is not seen."""
-    line = _line(text, number, key)
+def _at(lines: Lines, *place: str | int) -> str:
+    """` (line 12)`: where *place* stands, '' if that is not known."""
+    line = line_at(lines, place)
     return f" (line {line})" if line else ""
 
 
-def _line(text: str, number: int, key: str) -> int:
-    seen, head = 0, 0
-    for line, said in enumerate(text.splitlines(), 1):
-        if re.match(r"\s*\[\[\s*rule\s*\]\]", said):
-            seen, head = seen + 1, line if seen + 1 == number else head
-        elif key and seen == number and re.match(rf"""\s*\[?["']?{re.escape(key)}["']?\s*[=\]]""", said):
-            return line
-    return head
+def _instead(key: str, known: Mapping[str, str]) -> str:
+    """`Did you mean 'hosts'? `: what to write for *key*, of *known*, each with how it is written; '' for no idea."""
+    table = next((table for table, keys in _KEYS.items() if key in keys), "")
+    if table:
+        return f"It is a key of {_TABLES[table]}. "
+    if key in _TABLES:
+        return f"It is a table of its own, {_TABLES[key]}. "
+    like = difflib.get_close_matches(key.lower(), known, 1)
+    return f"Did you mean {known[like[0]]}? " if like else ""
 
 
-def _at_table(text: str, name: str, key: str) -> str:
-    """`_at` for the table *name*."""
-    inside = False
-    for line, said in enumerate(text.splitlines(), 1):
-        if said.lstrip().startswith("["):
-            inside = re.match(rf"\s*\[\s*{name}\s*\]", said) is not None
-        elif inside and key and re.match(rf"\s*{re.escape(key)}\s*=", said):
-            return f" (line {line})"
-    return ""
+def _check_keys(table: Mapping[str, Any], name: str) -> None:
+    known = _KEYS[name]
+    for key in table:
+        if key not in known:
+            told = f"{_instead(key, {one: repr(one) for one in known})}Known here: {', '.join(known)}."
+            raise WrongKeyError(key, f"unknown key {quoted(key)}. {told}")
+
+
+def _packages(table: Any) -> PackageRules:
+    if isinstance(table, Mapping):
+        _check_keys(table, "packages")
+    return rules_from(table)
+
+
+def _pruned(table: Any) -> tuple[str, ...]:
+    if not isinstance(table, Mapping):
+        raise WrongKeyError("", "prune must be one table, written [prune].")
+    _check_keys(table, "prune")
+    reasons = table.get("retire", [])
+    if not isinstance(reasons, list):
+        raise WrongKeyError("retire", f"retire must be a list of reasons, not {quoted(reasons)}.")
+    for number, one in enumerate(reasons):
+        if one not in PRUNED:
+            raise WrongKeyError("retire", f"reason {quoted(one)} is not one of {', '.join(PRUNED)}.", number)
+    return tuple(reasons)
 
 
 def _rule(table: Any, line: int) -> Rule:
     if not isinstance(table, Mapping):
-        raise WrongKeyError("", "must be a table.")
+        raise WrongKeyError("", f"it must be a table, not {quoted(table)}.")
+    _check_keys(table, "rule")
     for key, value in table.items():
-        if key not in RULE_KEYS:
-            raise WrongKeyError(key, f"unknown key {key!r}; known are {', '.join(RULE_KEYS)}.")
         if key == "subprocess" and not isinstance(value, bool):
-            raise WrongKeyError(key, f"subprocess must be true or false, not {value!r}.")
-        texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        if key not in ("action", "subprocess") and not texts:
-            raise WrongKeyError(key, f"{key} must be a list of strings, not {value!r}.")
-        if value == []:
-            raise WrongKeyError(key, f"{key} is empty, and without {key} a rule is one for any: name some.")
+            raise WrongKeyError(key, f"subprocess must be true or false, not {quoted(value)}.")
+        if key not in ("action", "subprocess"):
+            check_texts(key, value)
+            if value == []:
+                raise WrongKeyError(key, f"{key} is empty, and without {key} a rule is one for any: name some.")
     action = table.get("action")
     if action not in ("allow", "ask", "deny"):
-        raise WrongKeyError("action", f"action must be 'allow', 'ask' or 'deny', not {action!r}.")
+        said = f"not {quoted(action)}" if "action" in table else "and this rule says none"
+        raise WrongKeyError("action", f"action must be 'allow', 'ask' or 'deny', {said}.")
     lists = {key: tuple(value) for key, value in table.items() if key not in ("action", "subprocess")}
     for key, word, known in (("effects", "effect", EFFECTS), ("origins", "origin", ORIGINS)):
-        for one in lists.get(key, ()):
+        for number, one in enumerate(lists.get(key, ())):
             if one not in known:
-                raise WrongKeyError(key, f"{word} {one!r} is not one of {', '.join(known)}.")
+                raise WrongKeyError(key, f"{word} {quoted(one)} is not one of {', '.join(known)}.", number)
     for key, read in _READERS.items():
-        try:
-            lists[key] = tuple(dict.fromkeys(read(one, action) for one in lists.get(key, ())))
-        except SpecError as error:
-            raise WrongKeyError(key, str(error)) from None
+        found: dict[str, None] = {}
+        for number, one in enumerate(lists.get(key, ())):
+            try:
+                found[read(one, action)] = None
+            except SpecError as error:
+                raise WrongKeyError(key, str(error), number) from None
+        lists[key] = tuple(found)
     for one in lists["secrets"] if action == "allow" else ():
         if "@" in one and not any(host_within(SecretBinding.parse(one).host, own) for own in lists["hosts"]):
             raise WrongKeyError(

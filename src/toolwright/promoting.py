@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolwright.deeds import Audit
+from toolwright.deeds import Audit, DeedWord
 from toolwright.errors import NotFoundError, RefusedError
 from toolwright.provenance.versions import WAITING, Judged, awaits
 from toolwright.store import Entry, Placed
@@ -33,7 +33,11 @@ class Promoting(Withdrawing):
         """Note in the audit that *version* was admitted, unless that is so: a kill may come in between."""
         about = (version.namespace, version.name, version.number)
         if self._audit is not None and not self._audit.has("admitted", *about):
-            self._note(version.origin, "admitted", *about, proof_of(version))
+            self._note_placed(version, "admitted")
+
+    def _note_placed(self, version: ToolVersion, what: DeedWord) -> None:
+        """Note in the audit that *version* came onto the shelf, with all that goes with it: in one write, or none."""
+        self._note(version.origin, what, version.namespace, version.name, version.number, proof_of(version))
 
     def all_waiting(self) -> list[tuple[str, int]]:
         """Name and number of each version that waits for a promoter, by name and number."""

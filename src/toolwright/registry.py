@@ -17,7 +17,7 @@ from toolwright.masking import hushed
 from toolwright.owntools import OwnTool, Usable
 from toolwright.owntools.shelf import OwnTools
 from toolwright.powers import Effect, Origin
-from toolwright.promoting import Promoting, proof_of
+from toolwright.promoting import Promoting
 from toolwright.provenance.trust import Trust
 from toolwright.provenance.versions import WAITING, Provenance
 from toolwright.search import NEAR, Likeness, Meaning, Sketch, telling_words
@@ -172,7 +172,7 @@ class Registry(Promoting):
         slot = Slot(namespace, name, first.digest, now, origin, "admitted", new_version, above, fence)
         placed = self._store.place(slot, draft, self._seal, self._room)
         if placed.won:
-            self._note(origin, placed.deed, namespace, name, placed.number, proof_of(first))
+            self._note_placed(replace(first, number=placed.number), placed.deed)
         return Admission(self._admitted(namespace, name, placed), placed.won)
 
     def silenced(self) -> str:

@@ -130,6 +130,17 @@ def held(folder: Path, run_id: str) -> Iterator[None]:
         yield
 
 
+def cut_short(run: Run, folder: Path) -> bool:
+    """Whether *run*, whose place is *folder*, has not ended, and nobody carries it on: a kill, or a power cut."""
+    if run.status != "running":
+        return False
+    try:
+        with held(folder, run.id):
+            return True
+    except (OSError, UserError):
+        return False
+
+
 @contextmanager
 def looked_at(folder: Path, run_id: str) -> Iterator[None]:
     """Keep others from holding the run in *folder*, but not from looking at it; UserError if somebody holds it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from toolwright.settingvalues import (
     url_of,
 )
 from toolwright.store.aws.address import Address, read_address
+from toolwright.tomllines import UnreadableError, read_toml
 
 ENV_PREFIX = "TOOLWRIGHT_"
 CONFIG_FILE = "config.toml"
@@ -291,16 +291,16 @@ def _there(path: Path) -> bool:
 
 def read_policy(path: Path) -> Policy:
     """The policy in a TOML file. SettingsError with the line for what does not parse."""
-    document = _toml(path)
-    return policy_from(document, str(path), path.read_text("utf-8"))
+    document, text = _toml(path)
+    return policy_from(document, str(path), text)
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _toml(path: Path) -> tuple[dict[str, Any], str]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return read_toml(path.read_bytes())
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (UnreadableError, OSError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}.") from error
 
 
@@ -317,7 +317,7 @@ def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
     if not _there(path):
         return {}
     found: dict[str, tuple[Any, str]] = {}
-    for key, value in _toml(path).items():
+    for key, value in _toml(path)[0].items():
         if isinstance(value, dict):
             found.update({f"{key}.{name}": (inner, str(path)) for name, inner in value.items()})
         else:

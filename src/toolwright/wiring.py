@@ -14,6 +14,7 @@ from toolwright import __version__, prompts
 from toolwright.boxes import box_of
 from toolwright.covering import CoveredRegistry
 from toolwright.crowding import Uncrowded
+from toolwright.errors import NotFoundError
 from toolwright.examiner import Examiner
 from toolwright.executor import Executor
 from toolwright.forge import Forge
@@ -34,6 +35,7 @@ from toolwright.owntools.shelf import Later, OwnTools
 from toolwright.owntools.toolsets import Brought, Given
 from toolwright.packagerules import PackageRules
 from toolwright.registry import Registry
+from toolwright.runs import cut_short
 from toolwright.sandbox import Sandbox
 from toolwright.sandbox.packages import Environments
 from toolwright.search import Meaning
@@ -57,6 +59,15 @@ AUTHORITY = "authority"
 
 SLOTS = "slots"
 """Folder of the home with a file for each guest that may run at once."""
+
+
+def _cut_short(home: Home, run_id: str) -> bool:
+    """Whether that is a run of *home* which died under way."""
+    try:
+        run = home.runs.get(run_id)
+    except NotFoundError:
+        return False
+    return cut_short(run, home.path / "runs" / run.id)
 
 
 class HomeSecrets:
@@ -148,6 +159,7 @@ def build(
         meaning=meaning,
         permission=lambda: executor.permission,
         yeses=home.approvals,
+        cut_short=partial(_cut_short, home),
     )
     environments = Environments(
         settings.home / "environments",

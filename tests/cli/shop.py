@@ -110,9 +110,9 @@ OPEN: list[Terminal] = []
 class Terminal:
     """A command in a pseudo-terminal of its own; `screen` is all that it printed so far."""
 
-    def __init__(self, home: Path, *words: str, columns: int = 100, **more: str) -> None:
+    def __init__(self, home: Path, *words: str, columns: int = 100, rows: int = 40, **more: str) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
             [*TOOLWRIGHT, *words],
             stdin=slave,

@@ -30,19 +30,22 @@ TALLY = '''def tally(word: str) -> int:
     with open("tally.txt", encoding="utf-8") as file:
         return len(file.readlines()){wrong}
 '''
+UNREADY = "\nREADY = 1 / 0\n"
+"""It does not load, which is tried after the yes: the yes covers what is written then."""
 NOTE = '''def keep_note(text: str) -> str:
     """Put a note into the book of notes."""
     with open("{notes}/notes.txt", "a", encoding="utf-8") as file:
         file.write(text + "\\n")
     return "kept"
 '''
+BOTH = ["admitted", "covered"]
 ANSWER = "Tallied 1 and 2."
 TOOLS = ("tally", "keep_note")
 Key = tuple[str, int, str]
 """A model call by its place in the run: role, step, position."""
 KEYS: frozenset[Key] = frozenset(
     [("orchestrator", step, "") for step in (1, 2, 3, 4)]
-    + [("generator", 1, position) for position in ("0.g0", "0.g1", "1.g0")]
+    + [("generator", 1, position) for position in ("0.g0", "0.g1", "1.g0", "1.g1")]
     + [("examiner", 1, position) for position in ("0.e0", "0.e1", "1.e0")]
 )
 """All that a run asks which makes both tools."""
@@ -64,7 +67,7 @@ def turn(
 
 
 def turns(notes: Path, who: str) -> list[Any]:
-    """What the model says: two tools in one step, the first of them written wrong at first; both used, one with a list."""
+    """What the model says: two tools in one step, each written wrong at first; both used, one with a list."""
     powers = {"writes": [str(notes)], "why": "the book of notes is there"}
     says = "Add a word to the tally, and say how many words it holds."
     tally = asked("tally", says, "word", "int", "tally('x') == 1", stateful=True)
@@ -81,7 +84,8 @@ def turns(notes: Path, who: str) -> list[Any]:
         turn("examiner", text='{"examples": [], "properties": []}', plain=True),
         turn("generator", user="Write the tool tally", text=fenced(TALLY.replace("{wrong}", " + 1")), plain=True),
         turn("generator", user="Mend the tool tally", text=fenced(TALLY.replace("{wrong}", "")), plain=True),
-        turn("generator", user="Write the tool keep_note", text=fenced(source), plain=True),
+        turn("generator", user="Write the tool keep_note", text=fenced(source + UNREADY), plain=True),
+        turn("generator", user="Mend the tool keep_note", text=fenced(source), plain=True),
     ]
 
 
@@ -211,6 +215,7 @@ class KilledRun:
         asked, before = self._asked(), self.deaths[-1].recorded if self.deaths else frozenset()
         self._look(asked, before)
         self._look_at_order()
+        assert self.came() in ([], BOTH), (self.came(), self.told())
         about = " ".join(errors.split())
         sections = frozenset(read_marks(marks)) if marks.exists() else frozenset()
         self.deaths.append(Death(f"{point} {about}".strip(), sections, asked, self.recorded(), self.tries()))
@@ -231,7 +236,9 @@ class KilledRun:
         needed |= {("examiner", 1, f"{tool}.e0") for tool in (0, 1) if f"{tool}.e1" in parts}
         if "0.g1" in parts:
             needed |= {("generator", 1, "0.g0"), ("examiner", 1, "0.e0"), ("examiner", 1, "0.e1")}
-        for tool, last in (("tally", "0.g1"), ("keep_note", "1.g0")):
+        if "1.g1" in parts:
+            needed |= {("generator", 1, "1.g0"), ("examiner", 1, "1.e0")}
+        for tool, last in (("tally", "0.g1"), ("keep_note", "1.g1")):
             records = (self.home / "tools" / tool).glob("*.json")
             if run_id and any(run_id in one.read_text("utf-8") for one in records):
                 needed.add(("generator", 1, last))
@@ -260,6 +267,11 @@ class KilledRun:
         assert len(found) <= 1, found
         return found[0][0] if found else ""
 
+    def came(self) -> list[str]:
+        """What the record holds of the tool that came on a yes to an earlier form of it."""
+        sql = "SELECT what FROM audit WHERE name = 'keep_note' AND what IN ('admitted', 'covered') ORDER BY id"
+        return [what for (what,) in self.sql(sql)]
+
     def recorded(self) -> frozenset[Key]:
         sql = "SELECT role, step, position FROM journal WHERE run_id = ? AND role != 'tool'"
         return frozenset(map(tuple, self.sql(sql, self.run_id)))
@@ -279,6 +291,7 @@ class KilledRun:
         self._check_asked()
         self._check_ledger()
         self._check_trace()
+        assert self.came() == BOTH, self.told()
 
     def _lost(self, key: Key, of: str) -> int:
         """How many kills came after *key* was asked (or was on the books), and before its answer was on record."""

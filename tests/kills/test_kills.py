@@ -18,7 +18,7 @@ from toolwright.store.home import Home
 
 IN_ORDER = (
     *("begin:7", "event:3", "debit:3", "settle:2", "answer:3", "lease:3", "proving:9", "placing:5", "placing:20"),
-    *("question:5", "approval:6", "admitting:47", "started:3", "calling:4", "taking:5", "counting:2", "result:2"),
+    *("question:5", "approval:6", "admitting:54", "started:3", "calling:4", "taking:5", "counting:2", "result:2"),
     *("rewinding:1", "handing-out:4", "turn:3", "finish:7"),
 )
 """A point in each section, in the order in which a run that is resumed each time comes to them."""

@@ -55,7 +55,7 @@ def approvals(ctx: click.Context, /, every: bool, **options: Any) -> None:
 
 @approvals.command()
 @click.argument("number", metavar="ID", type=int)
-@click.option("--code", is_flag=True, help="All the code that asks, below the question.")
+@click.option("--code", is_flag=True, help="All the code that asks and all that changed in it, below the question.")
 @home_options
 def show(number: int, code: bool, **options: Any) -> None:
     """Show question ID as the person at the terminal would see it: what it does, its powers, what changed, its cost."""
@@ -66,7 +66,9 @@ def show(number: int, code: bool, **options: Any) -> None:
         return
     _print_question(asked)
     if code:
-        out().print(safe(asked.request.source), markup=False)
+        from toolwright.cli.asking import in_full
+
+        out().print(safe(in_full(asked.request)), markup=False)
 
 
 @approvals.command()

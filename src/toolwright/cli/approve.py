@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from toolwright.approving import as_seen, why_not_standing
-from toolwright.cli.asking import lines
+from toolwright.cli.asking import in_full, lines
 from toolwright.cli.look import rest, safe
 from toolwright.policy import NO_REASON, ApprovalAnswer, ApprovalRequest
 
@@ -48,7 +48,7 @@ async def ask_person(request: ApprovalRequest, console: Console) -> ApprovalAnsw
     while True:
         said = await choose(_choices(request), note)
         if said == "v":
-            await read_through(safe(request.source), f"{request.question.name}: the code that asks")
+            await read_through(safe(in_full(request)), f"{request.question.name}: the code that asks")
             note = ""
         elif said == "a" and (why := why_not_standing(request)):
             note = why

@@ -23,19 +23,25 @@ Line = tuple[str, str]
 """Text and style."""
 
 
-def lines(request: ApprovalRequest, columns: int, rows: int, all_the_code: str) -> list[Line]:
-    """The question as lines that fit *columns* and *rows*; *all_the_code* says how one sees what there is no room for.
+def lines(request: ApprovalRequest, columns: int, rows: int, how: str) -> list[Line]:
+    """The question as lines that fit *columns* and *rows*; *how* one sees what there is no room for (`in_full`).
 
     Where somebody said yes before, it shows what has changed since.
     """
     head = list(_head(request, columns))
-    below = _changed(request) if request.before else _code(request)
+    below = _changed(request) or _code(request)
     room = max(_LEAST_LINES, min(_MOST_LINES, rows - len(head)))
     shown = below if len(below) <= room else below[: room - 1]
     found = [(cut(f"  | {safe(text.expandtabs(4))}", columns), style) for text, style in shown]
     if len(shown) < len(below):
-        found.append((f"  | … {len(below) - len(shown)} more lines; {all_the_code}", "dim"))
+        found.append((f"  | … {len(below) - len(shown)} more lines; {how}", "dim"))
     return head + found
+
+
+def in_full(request: ApprovalRequest) -> str:
+    """All that `lines` may have cut: what has changed since a yes, if that is known, and the code."""
+    changed = "\n".join(text for text, _ in _changed(request))
+    return f"{changed}\n\n{request.source}" if changed else request.source
 
 
 def _code(request: ApprovalRequest) -> list[Line]:
@@ -43,7 +49,9 @@ def _code(request: ApprovalRequest) -> list[Line]:
 
 
 def _changed(request: ApprovalRequest) -> list[Line]:
-    """What is new in the code since the yes, with two lines around each change."""
+    """What is new in the code since the yes, with two lines around each change; nothing where nobody said one."""
+    if not request.before:
+        return []
     before, now = request.before.splitlines(), request.source.splitlines()
     styles = {"+": "green", "-": "red", "@": "dim"}
     changed = list(difflib.unified_diff(before, now, lineterm="", n=2))[2:]
@@ -53,7 +61,8 @@ def _changed(request: ApprovalRequest) -> list[Line]:
 def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     question, own = request.question, request.question.origin == "host"
     yield "", ""
-    yield from _folded(f"{question.name} {title(request)}", "bold yellow", columns, 2)
+    name = f"{question.name}@{request.version}" if request.version else question.name
+    yield from _folded(f"{name} {title(request)}", "bold yellow", columns, 2)
     yield from _folded(f"  does     {short(question.description, _LONGEST_WORDS)}", "", columns)
     for power in question.words():
         why = why_of(request, power) or "no reason was given"
@@ -76,15 +85,23 @@ def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     for example in request.examples:
         yield from _folded(f"  is tried with {short(example, _LONGEST_WORDS)}", "", columns)
     if request.checks:
-        yield from _folded(f"  checks   {_checks(request.checks)}", "", columns)
-    yield f"  cost to write it so far {dollars(request.dollars)}", "dim"
-    if request.before:
+        yield from _folded(f"  checks   {_checks(request)}", "", columns)
+    yield f"  cost to write it so far {_cost(request)}", "dim"
+    if request.before == request.source:
+        yield "  somebody said yes to this very code before:", "dim"
+    elif request.before:
         yield "  somebody said yes to an earlier form of it; since then this changed:", "dim"
 
 
-def _checks(passed: Sequence[str]) -> str:
-    left = [name for name in CHECKS if name not in passed]
-    return f"passed {', '.join(passed)}" + (f"; {', '.join(left)} come after a yes" if left else "")
+def _cost(request: ApprovalRequest) -> str:
+    written = request.question.origin == "person" and request.dollars is None
+    return "nothing: a person wrote it" if written else dollars(request.dollars)
+
+
+def _checks(request: ApprovalRequest) -> str:
+    left = [name for name in CHECKS if name not in request.checks]
+    when = "could not be tried" if request.version else "come after a yes"
+    return f"passed {', '.join(request.checks)}" + (f"; {', '.join(left)} {when}" if left else "")
 
 
 def _marks(taint: Sequence[str]) -> Iterator[str]:

@@ -72,30 +72,34 @@ class ApprovalBook:
         with self._data.reading() as db:
             return [(row[-1], _approval(row)) for row in db.execute(sql, (time.time(), namespace)).fetchall()]
 
-    def cover(self, question: Question, number: int) -> None:
-        """Note that version *number*, which asks *question*, came onto the shelf on a yes that holds; once for each.
+    def came(self, question: Question, number: int, deed: Deed | None = None, *, once: bool = False) -> None:
+        """Keep *deed*, and that version *number*, which asks *question*, came onto the shelf on a yes that holds.
 
-        Of the very digest that was said yes to, the yes itself says it.
+        Both in one transaction: a kill leaves both or none. *once*: not a second deed of its kind about that version.
+        What it came on is noted once for each; of the very digest that was said yes to, the yes itself says it.
         """
         with self._data.writing() as db:
+            if deed is not None:
+                self._audit.add(deed, within=db, once=once)
             found = _covering(db, question)
             if found is None or found[1].digest == question.digest:
                 return
             row = (found[0], question.digest, number, time.time())
             if db.execute("INSERT OR IGNORE INTO covered VALUES (?, ?, ?, ?)", row).rowcount == 1:
                 told = f"{about(question)}; yes {found[0]} of {found[1].who}"
-                deed = Deed("toolwright", "covered", question.namespace, question.name, number, told)
-                self._audit.add(deed, within=db)
+                covered = Deed("toolwright", "covered", question.namespace, question.name, number, told)
+                self._audit.add(covered, within=db)
 
-    def digests(self, namespace: str, name: str) -> Sequence[str]:
-        """What was said yes to under this name, newest first: shown to a person, or come onto the shelf on a yes."""
-        sql = (
-            "SELECT digest, at FROM approvals WHERE namespace = ? AND name = ? UNION "
-            "SELECT covered.digest, covered.at FROM covered JOIN approvals ON approvals.id = covered.approval "
-            "WHERE approvals.namespace = ? AND approvals.name = ? ORDER BY 2 DESC"
+    def digests(self, namespace: str, name: str, *, covered: bool = True) -> Sequence[str]:
+        """What was said yes to under this name, newest first: shown to a person or, with *covered*, come on a yes."""
+        shown = "SELECT digest, at FROM approvals WHERE namespace = :namespace AND name = :name"
+        came = (
+            "UNION SELECT covered.digest, covered.at FROM covered JOIN approvals ON approvals.id = covered.approval "
+            "WHERE approvals.namespace = :namespace AND approvals.name = :name"
         )
+        sql = f"{shown} {came if covered else ''} ORDER BY 2 DESC"
         with self._data.reading() as db:
-            return [str(row[0]) for row in db.execute(sql, (namespace, name, namespace, name)).fetchall()]
+            return [str(row[0]) for row in db.execute(sql, {"namespace": namespace, "name": name}).fetchall()]
 
     def revoke(self, approval: int, who: str = "person") -> None:
         """Take a yes back; it stays on record. NotFoundError for one that does not hold."""

@@ -30,6 +30,7 @@ _CHAINED = "id, at, who, what, namespace, name, number, detail, run_id"
 """The columns that a line's hash covers, in this order."""
 _NEWEST = "SELECT (SELECT coalesce(max(id), 0) FROM audit), count, hash FROM (SELECT 1) LEFT JOIN audit_head"
 """Line and head, in one look."""
+_HAS = "SELECT 1 FROM audit WHERE what = ? AND namespace = ? AND name = ? AND number = ? LIMIT 1"
 _AT_ONCE = 1000
 """Lines that are read together."""
 
@@ -89,18 +90,21 @@ class AuditBook:
     def __init__(self, data: Database, redaction: Redaction) -> None:
         self._data, self._redaction = data, redaction
 
-    def add(self, deed: Deed, *, within: sqlite3.Connection | None = None) -> None:
+    def add(self, deed: Deed, *, within: sqlite3.Connection | None = None, once: bool = False) -> None:
         """Keep *deed*, at this moment unless it says when; *within* the transaction of what it is about, if given.
 
-        The first one in a home from before the chain chains what stands there already.
+        *once*: not if one of its kind is kept about that version. The first one in a home from before the chain chains
+        what stands there already.
         """
         if within is None:
             with self._data.writing() as db:
-                self._add(db, deed)
+                self._add(db, deed, once)
         else:
-            self._add(within, deed)
+            self._add(within, deed, once)
 
-    def _add(self, db: sqlite3.Connection, deed: Deed) -> None:
+    def _add(self, db: sqlite3.Connection, deed: Deed, once: bool) -> None:
+        if once and db.execute(_HAS, (deed.what, deed.namespace, deed.name, deed.number)).fetchone():
+            return
         head = _kept_head(db) or self._begun(db)
         # Digests, hosts and packages in a detail stay readable; whoever adds what somebody wrote masks it.
         kept = replace(deed, who=self._redaction.shown(deed.who))
@@ -128,9 +132,8 @@ class AuditBook:
 
     def has(self, what: DeedWord, namespace: str, name: str, number: int) -> bool:
         """Whether a deed of that kind is kept about that version."""
-        sql = "SELECT 1 FROM audit WHERE what = ? AND namespace = ? AND name = ? AND number = ? LIMIT 1"
         with self._data.reading() as db:
-            return db.execute(sql, (what, namespace, name, number)).fetchone() is not None
+            return db.execute(_HAS, (what, namespace, name, number)).fetchone() is not None
 
     def admitted(self) -> Sequence[tuple[str, str, int, str]]:
         """Namespace, name, number and digest of each version that was admitted here, the oldest first."""
