@@ -13,6 +13,10 @@ Unit = Literal["dollars", "tokens"]
 Why = Literal["", "unpriced", "unpriced-before", "unbounded"]
 """Why a cap refuses: '' it does not reach; or what the call, or one before it, costs cannot be told."""
 
+BY_PROVIDER = "provider"
+"""Who said a price: whoever charges it, in its answer."""
+MOST_DOLLARS = 1000.0
+"""US dollars that no single call costs: the dearest model, all of its window in and out, costs a quarter of them."""
 SLACK = 1e-9
 """Dollars by which a sum may seem to pass a cap: sums of binary fractions are no nearer than that."""
 
@@ -227,6 +231,15 @@ def fits(cap: Cap, held: Held, wanted: Wanted) -> Refusal | None:
     if held.dollars + (wanted.dollars or 0.0) > cap.dollars + SLACK:
         return Refusal(cap, "dollars", held, wanted)
     return None
+
+
+def believed(reported: object) -> float | None:
+    """The US dollars that a provider says it charged; None for what no price can be, as if it had said none.
+
+    A negative price would lift every cap, one without end would fill it: neither is anybody's to say.
+    """
+    number = isinstance(reported, int | float) and not isinstance(reported, bool)
+    return float(reported) if number and 0 <= reported <= MOST_DOLLARS else None  # type: ignore[arg-type,operator]
 
 
 def begins(scope: Scope, now: float) -> float:

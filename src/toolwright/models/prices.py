@@ -12,13 +12,13 @@ from typing import Any
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
+from toolwright.budgets import BY_PROVIDER, believed
 from toolwright.models.address import is_loopback
 from toolwright.models.pricetable import PriceTable
 from toolwright.models.table import OLLAMA_ADDRESS
 from toolwright.models.values import ModelChoice
 from toolwright.trace import Cost
 
-BY_PROVIDER = "provider"
 FREE = "free"
 
 
@@ -47,12 +47,12 @@ class Prices:
 
     def counted(self, usage: RequestUsage, details: Mapping[str, Any] | None, choice: ModelChoice) -> Counted:
         """What one answered try cost, by what was counted and by what the provider said beside it."""
-        reported = (details or {}).get("cost")
-        if not isinstance(reported, int | float):
-            reported = None if usage.cost is None else float(usage.cost)
+        reported = believed((details or {}).get("cost"))
+        if reported is None and usage.cost is not None:
+            reported = believed(float(usage.cost))
         tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
         if reported is not None:
-            said = Priced(float(reported), BY_PROVIDER)
+            said = Priced(reported, BY_PROVIDER)
         elif tokens_in or tokens_out or self.is_free(choice):
             said = self.of(choice, usage)
         else:

@@ -17,7 +17,7 @@ from toolwright.budgets import Budget, Cap, Held, Refusal, Wanted, fits
 from toolwright.errors import NotFoundError
 from toolwright.store.audit import AuditBook, Deed
 from toolwright.store.database import Database
-from toolwright.store.standing import Standing, held
+from toolwright.store.standing import DOLLARS, Standing, held
 from toolwright.trace import Cost, Place
 
 EntryState = Literal["unknown", "settled", "failed"]
@@ -43,7 +43,7 @@ _KEYS: Mapping[Grouping, str] = {
     "tenant": "namespace",
 }
 _SUMS = (
-    "total(tokens_in), total(tokens_out), total(dollars), count(*) - count(dollars), count(*), "
+    f"total(tokens_in), total(tokens_out), total({DOLLARS}), count(*) - count({DOLLARS}), count(*), "
     "total(state = 'unknown'), total(calls)"
 )
 
@@ -224,7 +224,7 @@ class LedgerBook:
                 return
             last = rows[-1][0]
 
-    def reprice(self, changes: Sequence[tuple[LedgerEntry, float, str]], deed: Deed) -> int:
+    def reprice(self, changes: Sequence[tuple[LedgerEntry, float | None, str]], deed: Deed) -> int:
         """Give each entry its new dollars and who said them, unless it has changed meanwhile; how many were.
 
         *deed* is written to the audit in the same transaction.
