@@ -59,3 +59,54 @@ def test_what_older_books_believed_is_unknown_to_caps_and_sums_and_is_mended(til
     told = strict(one.command("costs", "--recompute", "--json").stdout)
     assert (told["changed"], told["unpriced_after"], told["after"]) == (3, 0, pytest.approx(0.5 + 3 * EACH))
     assert one.do("Say more.", day_dollars=5.0).output == "Hello."
+
+
+SIDES = {
+    "neither": (0, 0),
+    "the prompt alone": (10, 0),
+    "the answer alone": (0, 5),
+    "less than none": (10, -100_000),
+    "more than there is": (10**30, 5),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_each_side_that_was_not_counted_stays_at_its_worst_case(till, monkeypatch, stream):
+    monkeypatch.setenv("TOOLWRIGHT_STREAM", str(stream))
+    one = till(
+        *(
+            says("Hello.", usage={"input": counts[0], "output": counts[1], "cost": None}, when={"last_user": f"{how}."})
+            for how, counts in SIDES.items()
+        )
+    )
+    for how in SIDES:
+        assert one.do(f"{how}.").output == "Hello."
+    for how, row in zip(SIDES, one.rows(), strict=True):
+        tokens_in, tokens_out = (n if 0 < n < 10**9 else None for n in SIDES[how])
+        if stream and how == "less than none":
+            tokens_in = None  # the client takes nothing out of a last piece that says so
+        assert row["state"] == "unknown", how
+        assert row["tokens_out"] == (tokens_out or 8192), how
+        assert row["tokens_in"] == tokens_in if tokens_in else row["tokens_in"] > 1000, how
+        assert row["dollars"] == pytest.approx((row["tokens_in"] + 10 * row["tokens_out"]) / 1e6), how
+    # What was counted in part is as little known after it is reckoned anew.
+    before = one.spent()
+    assert strict(one.command("costs", "--recompute", "--json").stdout)["after"] == pytest.approx(before)
+
+
+def test_a_reported_price_holds_for_what_was_not_counted_and_an_empty_answer_has_no_tokens(till):
+    one = till(
+        says("Hello.", usage={"input": 10, "output": 0, "cost": 0.25}, when={"last_user": "one."}),
+        {
+            "when": {"last_user": "two."},
+            "fault": "empty",
+            "usage": {"input": 10, "output": 0, "cost": None},
+            "times": 1,
+        },
+        says("There.", when={"last_user": {"regex": ".*"}}),
+    )
+    assert one.do("one.").output == "Hello."
+    assert one.do("two.").output == "There."
+    first, empty, _ = one.rows()
+    assert (first["state"], first["tokens_in"], first["tokens_out"], first["dollars"]) == ("settled", 10, 8192, 0.25)
+    assert (empty["state"], empty["tokens_out"], empty["dollars"]) == ("settled", 0, pytest.approx(10 / 1e6))

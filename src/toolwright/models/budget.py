@@ -81,20 +81,25 @@ class Account:
         # It may have been charged, or was cancelled: the entry stays as it was born, unknown at its worst case.
         return Cost(dollars=0.0 if self._prices.is_free(self._choice) else None, calls=1)
 
-    async def answered(self, debit: Debit, usage: RequestUsage, details: Mapping[str, Any] | None) -> Cost:
-        """A try that was answered; what it cost.
+    async def answered(
+        self, debit: Debit, usage: RequestUsage, details: Mapping[str, Any] | None, *, said: bool
+    ) -> Cost:
+        """A try that was answered, with something *said* or not; what it cost.
 
-        Where nothing was counted, the worst case stays in the books: an endpoint that counts nothing passes no cap.
+        A side that was not counted stays at its worst case in the books, with its price where none was reported: an
+        endpoint passes no cap by what it does not count.
         """
-        found = self._prices.counted(usage, details, self._choice)
-        cost, booked, state = found.cost, found.cost, SETTLED
-        if not cost.tokens_in and not cost.tokens_out:
-            if cost.dollars is None:
-                booked, state = debit.worst, UNKNOWN
-            else:
-                booked = replace(debit.worst, dollars=cost.dollars)
+        found, worst = self._prices.counted(usage, details, self._choice, said=said), debit.worst
+        booked, state = found.cost, SETTLED
+        if found.lacks_in:
+            booked = replace(booked, tokens_in=worst.tokens_in)
+        if found.lacks_out:
+            booked = replace(booked, tokens_out=worst.tokens_out)
+        if (found.lacks_in or found.lacks_out) and booked.dollars is None:
+            most = self._prices.worst(self._choice, booked.tokens_in, booked.tokens_out).dollars
+            booked, state = replace(booked, dollars=None if worst.dollars is None else most), UNKNOWN
         await self._settle(debit, booked, state, usage=found.usage, priced_by=found.priced_by)
-        return cost
+        return found.cost
 
     async def _settle(self, debit: Debit, *words: Any, **more: Any) -> None:
         await asyncio.to_thread(self._ledger.settle, debit.entry, *words, **more)
@@ -125,5 +130,7 @@ class Budgeted(Link):
             call.failed = kind_of(error)
             call.cost += await self._account.failed(debit, error, self._how.timeout_s)
             raise
-        call.cost += await self._account.answered(debit, response.usage, response.provider_details)
+        call.cost += await self._account.answered(
+            debit, response.usage, response.provider_details, said=bool(response.parts)
+        )
         return response

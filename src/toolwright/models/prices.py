@@ -6,7 +6,7 @@ None is unknown, which is not zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic_ai.messages import ModelResponse
@@ -20,6 +20,8 @@ from toolwright.models.values import ModelChoice
 from toolwright.trace import Cost
 
 FREE = "free"
+_MOST_TOKENS = 100_000_000
+"""That no single call has: the largest windows hold a tenth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class Priced:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One answered try: what it cost, who priced it, and what was counted, raw, for the books."""
+    """One answered try: what it cost, who priced it, what was counted, raw, for the books, and which side was not."""
 
     cost: Cost
     priced_by: str
     usage: Mapping[str, Any] = field(default_factory=dict)
+    lacks_in: bool = False
+    lacks_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +49,26 @@ class Prices:
 
     table: PriceTable = field(default_factory=PriceTable)
 
-    def counted(self, usage: RequestUsage, details: Mapping[str, Any] | None, choice: ModelChoice) -> Counted:
-        """What one answered try cost, by what was counted and by what the provider said beside it."""
+    def counted(
+        self, usage: RequestUsage, details: Mapping[str, Any] | None, choice: ModelChoice, *, said: bool = True
+    ) -> Counted:
+        """What one answered try cost, by what was counted and by what the provider said beside it.
+
+        *said*: something came back, whose tokens must have been counted.
+        """
         reported = believed((details or {}).get("cost"))
         if reported is None and usage.cost is not None:
             reported = believed(float(usage.cost))
-        tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
+        usage = _usable(usage)
+        lacks_in, lacks_out = not usage.input_tokens, not usage.output_tokens and (said or not usage.input_tokens)
         if reported is not None:
-            said = Priced(reported, BY_PROVIDER)
-        elif tokens_in or tokens_out or self.is_free(choice):
-            said = self.of(choice, usage)
+            price = Priced(reported, BY_PROVIDER)
+        elif self.is_free(choice) or not (lacks_in or lacks_out):
+            price = self.of(choice, usage)
         else:
-            said = Priced(None)  # an endpoint that counts nothing has not told us that it costs nothing
-        return Counted(Cost(tokens_in, tokens_out, said.dollars, 1), said.by, raw(usage, choice, reported))
+            price = Priced(None)  # an endpoint that does not count has not told us that it costs nothing
+        cost = Cost(usage.input_tokens, usage.output_tokens, price.dollars, 1)
+        return Counted(cost, price.by, raw(usage, choice, reported), lacks_in, lacks_out)
 
     def of(self, choice: ModelChoice, usage: Any) -> Priced:
         """The price of *usage* (`input_tokens`, `output_tokens`, …), by table or list."""
@@ -94,6 +105,13 @@ class Prices:
         """What an image, a sound or a file counts at most, where the table says so."""
         own = self.table.of(str(choice), choice.base_url)
         return None if own is None else own.part_tokens
+
+
+def _usable(usage: RequestUsage) -> RequestUsage:
+    """*usage* without the counts that none can be, as if they had not been counted."""
+    counts: dict[str, Any] = {one.name: getattr(usage, one.name) for one in fields(usage) if "_tokens" in one.name}
+    unusable = [name for name, n in counts.items() if not (isinstance(n, int) and 0 <= n <= _MOST_TOKENS)]
+    return replace(usage, **(counts | dict.fromkeys(unusable, 0)))
 
 
 def raw(usage: RequestUsage, choice: ModelChoice, reported: float | None) -> dict[str, Any]:
