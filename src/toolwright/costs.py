@@ -164,7 +164,8 @@ def recompute(ledger: LedgerBook, prices: Prices, who: str = "person") -> Recomp
         without[1] += now.dollars is None
         if (now.dollars, now.by) != (entry.cost.dollars, entry.priced_by):
             changes.append((entry, now.dollars, now.by))
-    detail = f"{len(changes)} of {looked} tries priced anew: ${before:.4f} before, ${after:.4f} after"
+    others = sum(dollars != entry.cost.dollars for entry, dollars, _ in changes)
+    detail = f"{others} of {looked} tries priced anew: ${before:.4f} before, ${after:.4f} after"
     changed = ledger.reprice(changes, Deed(who, "costs-recomputed", "local", "", None, detail)) if changes else 0
     return Recomputed(looked, changed, before, after, without[0], without[1])
 

@@ -225,15 +225,18 @@ class LedgerBook:
             last = rows[-1][0]
 
     def reprice(self, changes: Sequence[tuple[LedgerEntry, float | None, str]], deed: Deed) -> int:
-        """Give each entry its new dollars and who said them, unless it has changed meanwhile; how many were.
+        """Give each entry its new dollars and who said them, unless it has changed meanwhile.
 
-        *deed* is written to the audit in the same transaction.
+        How many have other dollars now. Where some should, *deed* is written to the audit in the same transaction.
         """
+        sql = "UPDATE ledger SET dollars = ?, priced_by = ? WHERE id = ? AND state = ? AND dollars IS ?"
+        rows = [(dollars, by, one.id, one.state, one.cost.dollars) for one, dollars, by in changes]
+        anew = [row for row in rows if row[0] != row[-1]]
         with self._data.writing() as db:
-            done = db.executemany(
-                "UPDATE ledger SET dollars = ?, priced_by = ? WHERE id = ? AND state = ? AND dollars IS ?",
-                [(dollars, by, one.id, one.state, one.cost.dollars) for one, dollars, by in changes],
-            ).rowcount
+            db.executemany(sql, [row for row in rows if row[0] == row[-1]])
+            if not anew:
+                return 0
+            done = db.executemany(sql, anew).rowcount
             self._standing.wrote(0.0)
             self._audit.add(deed, within=db)
         return max(0, done)
