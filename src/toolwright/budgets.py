@@ -217,7 +217,7 @@ def fits(cap: Cap, held: Held, wanted: Wanted) -> Refusal | None:
     """None where *wanted* fits under *cap* beside what is *held*; else why not.
 
     A dollar cap that meets an unknown price leaves it to the token cap of the same scope; where there is none, it
-    refuses.
+    refuses. What is free adds nothing to what calls before it cost, known or not.
     """
     unit: Unit = "tokens" if cap.dollars is None else "dollars"
     if wanted.unbounded:
@@ -226,8 +226,10 @@ def fits(cap: Cap, held: Held, wanted: Wanted) -> Refusal | None:
         return Refusal(cap, "tokens", held, wanted)
     if cap.dollars is None:
         return None
-    if cap.tokens is None and (wanted.dollars is None or held.unpriced):
-        return Refusal(cap, "dollars", held, wanted, "unpriced" if wanted.dollars is None else "unpriced-before")
+    if cap.tokens is None and wanted.dollars is None:
+        return Refusal(cap, "dollars", held, wanted, "unpriced")
+    if cap.tokens is None and held.unpriced and wanted.dollars:
+        return Refusal(cap, "dollars", held, wanted, "unpriced-before")
     if held.dollars + (wanted.dollars or 0.0) > cap.dollars + SLACK:
         return Refusal(cap, "dollars", held, wanted)
     return None

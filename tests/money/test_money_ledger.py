@@ -209,6 +209,7 @@ CALL = Wanted(0.5, 100, "a:b")
         (Cap("run", dollars=1.0, tokens=10), Held(), Wanted(None, 11), "10 tokens for one run"),
         (Cap("run", dollars=1.0), Held(0.1, unpriced=3), CALL, "3 calls within it cost nobody knows what"),
         (Cap("run", dollars=1.0, tokens=200), Held(0.1, unpriced=3), CALL, ""),
+        (Cap("run", dollars=1.0), Held(0.1, unpriced=3), Wanted(0.0, 100), ""),
         # What cannot be counted is refused under any cap.
         (Cap("run", tokens=10**9), Held(), Wanted(None, 1, "a:b", "an image"), "an image, whose tokens nobody can"),
         (Cap("run", dollars=0.0), Held(), Wanted(0.0, 10**6), ""),
