@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
 from toolwright.budgets import BY_PROVIDER, believed
@@ -125,16 +124,6 @@ def usage_of(kept: Mapping[str, Any]) -> RequestUsage:
     """The usage in what `raw` made."""
     known = {one.name for one in fields(RequestUsage)}
     return RequestUsage(**{name: value for name, value in kept.get("counted", {}).items() if name in known})
-
-
-def cost_of(response: ModelResponse, choice: ModelChoice) -> Cost:
-    """What one answered try cost, where nobody has a table of their own."""
-    return Prices().counted(response.usage, response.provider_details, choice).cost
-
-
-def worst_case(choice: ModelChoice, request_bytes: int, max_tokens: int) -> float | None:
-    """Dollars that a try can cost at most: no text has more tokens than UTF-8 bytes, no answer more than its limit."""
-    return Prices().worst(choice, request_bytes, max_tokens).dollars
 
 
 def is_free(choice: ModelChoice) -> bool:

@@ -124,10 +124,6 @@ class AuditBook:
         found = [(space, name, number, _DIGEST.match(detail)) for space, name, number, detail in rows]
         return [(space, name, number, digest[1]) for space, name, number, digest in found if digest]
 
-    def list(self, namespace: str = "local", *, limit: int = 100) -> list[Deed]:
-        """The latest deeds, newest first."""
-        return [line.deed for line in self.latest(namespace, limit=limit)]
-
     def latest(
         self, namespace: str | None = None, *, run_id: str = "", name: str = "", limit: int = 100
     ) -> Sequence[AuditLine]:
