@@ -18,12 +18,12 @@ from toolwright.models.faults import fault_of
 from toolwright.models.link import Link
 from toolwright.models.prices import Prices
 from toolwright.models.underway import spent_on, under_way
-from toolwright.models.values import EntryState, Ledger, ModelChoice, ModelSettings
+from toolwright.models.values import Ledger, ModelChoice, ModelSettings
 from toolwright.telemetry import kind_of
-from toolwright.trace import Cost, Place, Role
+from toolwright.trace import Cost, Place, Role, Try, TryState
 
-SETTLED: EntryState = "settled"
-UNKNOWN: EntryState = "unknown"
+SETTLED: TryState = "settled"
+UNKNOWN: TryState = "unknown"
 
 Stopped = Callable[[str, BudgetError], None]
 """Told `(run_id, error)` of each call that was not made, since a cap did not reach."""
@@ -46,24 +46,15 @@ class Account:
     async def debit(self, role: Role, place: Place, bound: Bound, tokens_out: int) -> Debit:
         """One try at its worst. RefusedError where a cap does not reach: then nothing may be sent."""
         tokens, unbounded = self._tokens(bound)
-        worst = None if unbounded else self._prices.worst(self._choice, tokens, tokens_out).dollars
+        dollars = None if unbounded else self._prices.worst(self._choice, tokens, tokens_out).dollars
+        model, address = str(self._choice), self._choice.base_url or ""
+        one = Try(role, place, model, tokens, tokens_out, dollars, spent_on(), address, unbounded)
         try:
-            entry = await asyncio.to_thread(
-                self._ledger.debit,
-                role,
-                place,
-                str(self._choice),
-                tokens,
-                tokens_out,
-                worst,
-                tool=spent_on(),
-                address=self._choice.base_url or "",
-                unbounded=unbounded,
-            )
+            entry = await asyncio.to_thread(self._ledger.debit, one)
         except BudgetError as error:
             self._stopped(place.run_id, error)
             raise
-        return Debit(entry, Cost(tokens, tokens_out, worst, 1))
+        return Debit(entry, one.worst)
 
     def _tokens(self, bound: Bound) -> tuple[int, str]:
         """The most tokens that go in, and a part that nobody can bound ('' if there is none)."""
