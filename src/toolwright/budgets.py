@@ -13,6 +13,10 @@ Unit = Literal["dollars", "tokens"]
 Why = Literal["", "unpriced", "unpriced-before", "unbounded"]
 """Why a cap refuses: '' it does not reach; or what the call, or one before it, costs cannot be told."""
 
+BY_PROVIDER = "provider"
+"""Who said a price: whoever charges it, in its answer."""
+MOST_DOLLARS = 1000.0
+"""US dollars that no single call costs: the dearest model, all of its window in and out, costs a quarter of them."""
 SLACK = 1e-9
 """Dollars by which a sum may seem to pass a cap: sums of binary fractions are no nearer than that."""
 
@@ -213,7 +217,7 @@ def fits(cap: Cap, held: Held, wanted: Wanted) -> Refusal | None:
     """None where *wanted* fits under *cap* beside what is *held*; else why not.
 
     A dollar cap that meets an unknown price leaves it to the token cap of the same scope; where there is none, it
-    refuses.
+    refuses. What is free adds nothing to what calls before it cost, known or not.
     """
     unit: Unit = "tokens" if cap.dollars is None else "dollars"
     if wanted.unbounded:
@@ -222,11 +226,22 @@ def fits(cap: Cap, held: Held, wanted: Wanted) -> Refusal | None:
         return Refusal(cap, "tokens", held, wanted)
     if cap.dollars is None:
         return None
-    if cap.tokens is None and (wanted.dollars is None or held.unpriced):
-        return Refusal(cap, "dollars", held, wanted, "unpriced" if wanted.dollars is None else "unpriced-before")
+    if cap.tokens is None and wanted.dollars is None:
+        return Refusal(cap, "dollars", held, wanted, "unpriced")
+    if cap.tokens is None and held.unpriced and wanted.dollars:
+        return Refusal(cap, "dollars", held, wanted, "unpriced-before")
     if held.dollars + (wanted.dollars or 0.0) > cap.dollars + SLACK:
         return Refusal(cap, "dollars", held, wanted)
     return None
+
+
+def believed(reported: object) -> float | None:
+    """The US dollars that a provider says it charged; None for what no price can be, as if it had said none.
+
+    A negative price would lift every cap, one without end would fill it: neither is anybody's to say.
+    """
+    number = isinstance(reported, int | float) and not isinstance(reported, bool)
+    return float(reported) if number and 0 <= reported <= MOST_DOLLARS else None  # type: ignore[arg-type,operator]
 
 
 def begins(scope: Scope, now: float) -> float:

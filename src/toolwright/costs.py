@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from toolwright.budgets import Budget
+from toolwright.budgets import BY_PROVIDER, Budget, believed
 from toolwright.registry import Registry
 from toolwright.store.audit import Deed
 from toolwright.store.calls import CallBook
@@ -151,37 +151,48 @@ def states_of(budget: Budget, ledger: LedgerBook, namespace: str) -> tuple[CapSt
 def recompute(ledger: LedgerBook, prices: Prices, who: str = "person") -> Recomputed:
     """Reckon what each try cost by the raw counts and the prices of today, all in one transaction.
 
-    What a provider charged stays, and so does what has no price today. The audit says what became of it.
+    What a provider charged stays, unless no price can be so, and so does what has no price today. The audit says what
+    became of it.
     """
     looked, before, after, without = 0, 0.0, 0.0, [0, 0]
-    changes: list[tuple[LedgerEntry, float, str]] = []
+    changes: list[tuple[LedgerEntry, float | None, str]] = []
     for entry in ledger.entries():
-        old, now = entry.cost.dollars, _today(entry, prices)
+        old, now = _stands(entry).dollars, _today(entry, prices)
         looked += 1
         before, after = before + (old or 0.0), after + (now.dollars or 0.0)
         without[0] += old is None
         without[1] += now.dollars is None
-        if now.dollars is not None and (now.dollars, now.by) != (old, entry.priced_by):
+        if (now.dollars, now.by) != (entry.cost.dollars, entry.priced_by):
             changes.append((entry, now.dollars, now.by))
-    detail = f"{len(changes)} of {looked} tries priced anew: ${before:.4f} before, ${after:.4f} after"
+    others = sum(dollars != entry.cost.dollars for entry, dollars, _ in changes)
+    detail = f"{others} of {looked} tries priced anew: ${before:.4f} before, ${after:.4f} after"
     changed = ledger.reprice(changes, Deed(who, "costs-recomputed", "local", "", None, detail)) if changes else 0
     return Recomputed(looked, changed, before, after, without[0], without[1])
 
 
+def _stands(entry: LedgerEntry) -> Priced:
+    """What the books say; unknown where a provider said what no price can be."""
+    from toolwright.models.prices import Priced
+
+    if entry.priced_by == BY_PROVIDER and believed(entry.cost.dollars) is None:
+        return Priced(None)
+    return Priced(entry.cost.dollars, entry.priced_by)
+
+
 def _today(entry: LedgerEntry, prices: Prices) -> Priced:
     """What *entry* costs by the prices of today; as it stands where they say nothing."""
-    from toolwright.models.prices import BY_PROVIDER, FREE, Priced, usage_of
+    from toolwright.models.prices import FREE, usage_of
     from toolwright.models.values import ModelChoice
 
-    stands = Priced(entry.cost.dollars, entry.priced_by)
+    stands = _stands(entry)
     provider, _, name = entry.model.partition(":")
     address = entry.usage.get("address")
     choice = ModelChoice(provider, name, address or None)
     own = prices.table.of(entry.model, choice.base_url)
     # Books of older releases do not say where a model was asked: then only a person's own table can say its price.
-    if entry.priced_by == BY_PROVIDER or (own is None and (entry.priced_by == FREE or address is None)):
+    if stands.by == BY_PROVIDER or (own is None and (stands.by == FREE or address is None)):
         return stands
-    if own is not None and address is None and entry.cost.dollars is not None:
+    if own is not None and address is None and stands.dollars is not None:
         return stands
     if entry.state == "settled" and entry.usage.get("counted"):
         found = prices.of(choice, usage_of(entry.usage))
@@ -229,9 +240,8 @@ def _tools(
         for info in registry.list():
             if info.origin == "agent" and info.name not in there:
                 makers.add((info.name, info.run_id))
-                rows.append(
-                    CostRow(info.name, Cost(dollars=info.dollars), info.dollars or 0.0, 0, info.dollars is None)
-                )
+                dollars = believed(info.dollars)  # records of older releases hold whatever a provider said
+                rows.append(CostRow(info.name, Cost(dollars=dollars), dollars or 0.0, 0, dollars is None))
     found = []
     for row in rows:
         if not row.key:

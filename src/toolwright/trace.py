@@ -82,6 +82,33 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """One try of a model call before it is made, at its worst: the most tokens, and US dollars (None: unknown)."""
+
+    role: str
+    place: Place
+    model: str
+    tokens_in: int
+    tokens_out: int
+    dollars: float | None
+    tool: str = ""
+    """On whose making it is spent."""
+    address: str = ""
+    """The base URL that is asked, if one was given."""
+    unbounded: str = ""
+    """A part of the request whose tokens nobody can bound."""
+
+    @property
+    def worst(self) -> Cost:
+        """What it costs at most."""
+        return Cost(self.tokens_in, self.tokens_out, self.dollars, 1)
+
+
+TryState = Literal["unknown", "settled", "failed"]
+"""`unknown`: the worst case stands (in flight, or killed there); `settled`: as measured; `failed`: nothing was due."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One task from start to end, as the home keeps it."""
 

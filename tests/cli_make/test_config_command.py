@@ -145,6 +145,9 @@ def test_what_cannot_be_set_is_told_and_changes_nothing(home, key, value, told):
         (("get", "xyzzy"), "`toolwright config list` shows all"),
         (("unset", "max_tolls"), "Did you mean max_tools"),
         (("lst",), "There is no command 'lst'. Did you mean list"),
+        (("set", "budget.day_dollars", "-3"), "'-3' (given): must be a number of US dollars, 0 or more"),
+        (("set", "budget.day_dollars", "-.5e3"), "must be a number of US dollars, 0 or more"),
+        (("set", "max_tools", "--jsn"), "No such option"),
     ],
 )
 def test_a_word_that_is_none_is_told_with_those_like_it(home, words, told):

@@ -116,7 +116,7 @@ def test_what_an_older_home_made_itself_is_signed_once_and_nothing_else(home):
     assert "imported; unsigned until then" in said(home, "show", "add", "--provenance").stdout
     assert seen_outcome(home, "reverse_words", '{"text": "a"}')["reason"] == "edited"
     with Toolwright(home=home) as tw:
-        deeds = [(one.what, one.name) for one in tw._parts.home.audit.list()]
+        deeds = [(one.deed.what, one.deed.name) for one in tw.audit()]
     assert ("imported", "add") in deeds
     assert ("imported", "copied_in") not in deeds
 

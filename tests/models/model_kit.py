@@ -11,7 +11,7 @@ import pytest
 from toolwright.models import AnswerShape, ModelSettings, RetrySettings
 from toolwright.models.models import Models
 from toolwright.models.scripted import ScriptedServer
-from toolwright.trace import Place
+from toolwright.trace import Place, Try
 
 SHAPE = AnswerShape("write_tool", "Hand in the tool.", {"type": "object", "properties": {"source": {"type": "string"}}})
 QUICK = RetrySettings(tries=4, first_s=0.01, most_s=0.05, longest_asked_s=2.0, total_s=5.0)
@@ -36,12 +36,7 @@ class MemoryJournal:
 
 @dataclass
 class Entry:
-    role: str
-    place: Place
-    model: str
-    tokens_in_max: int
-    tokens_out_max: int
-    dollars_max: float | None
+    tried: Try
     cost: object = None
     state: str = "unknown"
     more: dict = field(default_factory=dict)
@@ -51,8 +46,8 @@ class Entry:
 class MemoryLedger:
     entries: list = field(default_factory=list)
 
-    def debit(self, *words, **more):
-        self.entries.append(Entry(*words, more=more))
+    def debit(self, one):
+        self.entries.append(Entry(one))
         return len(self.entries) - 1
 
     def settle(self, entry, cost, state, **more):

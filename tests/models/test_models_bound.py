@@ -79,8 +79,8 @@ def test_no_request_is_longer_than_what_was_debited_for_it(talk):
         asyncio.run(all_of(drawn))
         for received, entry in zip(one.server.log, one.ledger.entries, strict=True):
             length = int(received.headers["content-length"])
-            assert length <= entry.tokens_in_max
-            sizes.append(entry.tokens_in_max / length)
+            assert length <= entry.tried.tokens_in
+            sizes.append(entry.tried.tokens_in / length)
 
     sent()
     assert min(sizes) >= 1

@@ -180,7 +180,7 @@ def test_each_try_is_debited_at_its_worst_case_and_settled(talk):
     one.ask()
     entries = one.ledger.entries
     assert [entry.state for entry in entries] == ["failed", "unknown", "settled"]
-    assert [entry.tokens_out_max for entry in entries] == [8192] * 3
+    assert [entry.tried.tokens_out for entry in entries] == [8192] * 3
     assert entries[0].cost.dollars == 0.0
     assert entries[1].cost is None, "a 200 that cannot be read may have been charged"
     assert (entries[2].cost.tokens_in, entries[2].cost.dollars) == (40, 0.125)
@@ -190,7 +190,7 @@ def test_each_try_is_debited_at_its_worst_case_and_settled(talk):
 def test_the_worst_case_of_input_is_no_less_than_the_bytes_of_what_is_said(talk):
     one = talk({"text": "x"})
     one.ask(user="ü" * 1000)
-    assert one.ledger.entries[0].tokens_in_max >= 2000
+    assert one.ledger.entries[0].tried.tokens_in >= 2000
 
 
 def test_the_debit_comes_before_the_request_and_a_refusal_sends_nothing(talk):
@@ -224,8 +224,8 @@ from toolwright.trace import Place
 class OnDisk(MemoryLedger):
     def _write(self, *words):
         with open({str(books)!r}, "a") as out: print(json.dumps(words), file=out, flush=True)
-    def debit(self, *words, **more):
-        entry = super().debit(*words, **more); self._write("debit", entry); return entry
+    def debit(self, one):
+        entry = super().debit(one); self._write("debit", entry); return entry
     def settle(self, entry, cost, state, **more): self._write("settle", entry, state)
 models = Models({{"orchestrator": ModelSettings("openai:x", {one.settings.base_url!r})}}, MemoryJournal(), OnDisk())
 asyncio.run(models.ask(role="generator", system="s", user="u", answer=SHAPE, place=Place("r")))
@@ -282,7 +282,7 @@ def test_many_calls_at_once_keep_their_places_apart(talk):
         return replies
 
     assert [reply.text for reply in asyncio.run(run())] == [str(n) for n in range(8)]
-    assert {entry.place for entry in one.ledger.entries} == {Place("r", n) for n in range(8)}
+    assert {entry.tried.place for entry in one.ledger.entries} == {Place("r", n) for n in range(8)}
 
 
 def test_the_roles_talk_to_their_own_models(talk):

@@ -79,8 +79,8 @@ def test_texts_become_vectors_and_their_cost_is_the_runs(endpoint, monkeypatch):
         "/v1/embeddings", "Bearer sk-mine-1234567890", ["one", "two"], "m",
     )  # fmt: skip
     (entry,) = ledger.entries
-    assert (entry.role, entry.place.run_id, entry.state) == ("embedder", RUN, "settled")
-    assert (entry.tokens_in_max, entry.tokens_out_max, entry.cost.tokens_in) == (10, 0, 5)
+    assert (entry.tried.role, entry.tried.place.run_id, entry.state) == ("embedder", RUN, "settled")
+    assert (entry.tried.tokens_in, entry.tried.tokens_out, entry.cost.tokens_in) == (10, 0, 5)
     assert models.cost(RUN, role="embedder") == entry.cost
     assert [event.data["role"] for event in events if event.kind == "cost"] == ["embedder"]
 

@@ -5,7 +5,7 @@ from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
 from toolwright.models import ModelChoice
-from toolwright.models.prices import cost_of, worst_case
+from toolwright.models.prices import Prices
 from toolwright.models.table import PROVIDERS
 
 
@@ -16,6 +16,14 @@ def answered(tokens_in=1000, tokens_out=500, **details):
 
 
 OPENAI = ModelChoice("openai", "gpt-4o-mini")
+
+
+def cost_of(response, choice):
+    return Prices().counted(response.usage, response.provider_details, choice).cost
+
+
+def worst_case(choice, tokens_in, tokens_out):
+    return Prices().worst(choice, tokens_in, tokens_out).dollars
 
 
 def test_a_known_model_has_the_price_of_the_list():

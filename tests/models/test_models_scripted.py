@@ -227,7 +227,7 @@ MISTAKES = [
     ("turns:\n\t- text: a\n", 2, "not YAML"),
     ("turns:\n  - text: [1]\n", 2, "must be text"),
     ("turns:\n  - text: a\n    ids: twice\n", 3, "'twice'"),
-    ("turns:\n  - text: a\n    usage: {input: -1}\n", 3, "input"),
+    ("turns:\n  - text: a\n    usage: {input: many}\n", 3, "input"),
     ("turns:\n  - text: a\n    delay: soon\n", 3, "delay"),
 ]
 

@@ -85,6 +85,9 @@ def test_a_cap_in_dollars_stops_at_an_unknown_price_and_a_cap_in_tokens_holds_in
     # Of what was spent before the cap was set nobody knows the price: that is said, and not taken for nothing.
     one.price('[[price]]\nmodel = "openai:*"\ninput = 1\noutput = 10\n')
     assert "1 call within it cost nobody knows what" in one.do(day_dollars=5.0).reason
+    # What is free can add nothing to that.
+    one.price('[[price]]\nmodel = "openai:*"\nfree = true\n')
+    assert one.do(day_dollars=5.0).output == "Hello."
 
 
 def test_the_first_answer_that_was_not_counted_stays_at_its_worst_case(till):

@@ -108,6 +108,11 @@ def test_the_books_are_reckoned_anew_by_what_was_counted(till):
     assert detail.startswith("1 of 2 tries priced anew")
     # Nothing has changed since: nothing is written.
     assert json.loads(one.command("costs", "--recompute", "--json").stdout)["changed"] == 0
+    # Another table with the same prices changes who said them, and no price.
+    one.price(f"# The same.\n{PRICES}")
+    assert json.loads(one.command("costs", "--recompute", "--json").stdout)["changed"] == 0
+    assert one.rows()[1]["priced_by"] == read_prices(one.home / "prices.toml").version != reckoned["priced_by"]
+    assert len(one.deeds("costs-recomputed")) == 1
     # Where nobody knows a price any more, what was known stays.
     one.price("")
     assert json.loads(one.command("costs", "--recompute", "--json").stdout)["changed"] == 0

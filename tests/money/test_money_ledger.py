@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from toolwright.budgets import Budget, BudgetError, Cap, Held, Wanted, begins, fits
 from toolwright.store.audit import Deed
 from toolwright.store.home import Home
-from toolwright.trace import Cost, Place
+from toolwright.trace import Cost, Place, Try
 
 RUNS = ("20261130-101010-00000a", "20261130-101010-00000b")
 TOOLS = ("", "convert", "save")
@@ -75,7 +75,7 @@ class Books(RuleBasedStateMachine):
     def debit(self, home, run, tool, tenant, dollars, tokens):
         books = self.homes[home].ledger.under(self.budget, tenant)
         try:
-            entry = books.debit("generator", Place(run, 1), "a:b", tokens, 1, dollars, tool=tool)
+            entry = books.debit(Try("generator", Place(run, 1), "a:b", tokens, 1, dollars, tool))
         except BudgetError:
             return
         self.entries[entry] = Entry(run, tool, tenant, dollars, tokens + 1, (dollars, tokens + 1), Books.now)
@@ -159,12 +159,12 @@ import os, signal, sys
 from pathlib import Path
 from toolwright.budgets import Budget, BudgetError
 from toolwright.store.home import Home
-from toolwright.trace import Cost, Place
+from toolwright.trace import Cost, Place, Try
 books = Home.open(Path(sys.argv[1])).ledger.under(Budget(day_dollars=1.0), "local")
 sys.stdin.readline()
 for step in range(1000):
     try:
-        entry = books.debit("generator", Place(f"r{sys.argv[2]}", step), "a:b", 1, 1, 0.03)
+        entry = books.debit(Try("generator", Place(f"r{sys.argv[2]}", step), "a:b", 1, 1, 0.03))
     except BudgetError:
         break
     if sys.argv[2] == "0" and step == 2:
@@ -184,7 +184,7 @@ def test_processes_share_a_cap_and_one_that_is_killed_leaves_its_worst_case(tmp_
         one.stdin.close()
     assert [one.wait(60) for one in others] == [0, 0, 0]
     home = Home.open(tmp_path / "home")
-    spent = home.ledger.spent()
+    (spent,) = (group.spent for group in home.ledger.by("model"))
     assert (spent.unsettled, spent.cost.calls) == (1, spent.tries)
     # What is left does not reach for one more call while one of each of the others is in flight.
     assert 1.0 - 4 * 0.03 < spent.cost.dollars <= 1.0 + 1e-9
@@ -192,6 +192,10 @@ def test_processes_share_a_cap_and_one_that_is_killed_leaves_its_worst_case(tmp_
 
 
 CALL = Wanted(0.5, 100, "a:b")
+
+
+def a_try(step, dollars):
+    return Try("generator", Place("r", step), "a:b", 1, 1, dollars)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +213,7 @@ CALL = Wanted(0.5, 100, "a:b")
         (Cap("run", dollars=1.0, tokens=10), Held(), Wanted(None, 11), "10 tokens for one run"),
         (Cap("run", dollars=1.0), Held(0.1, unpriced=3), CALL, "3 calls within it cost nobody knows what"),
         (Cap("run", dollars=1.0, tokens=200), Held(0.1, unpriced=3), CALL, ""),
+        (Cap("run", dollars=1.0), Held(0.1, unpriced=3), Wanted(0.0, 100), ""),
         # What cannot be counted is refused under any cap.
         (Cap("run", tokens=10**9), Held(), Wanted(None, 1, "a:b", "an image"), "an image, whose tokens nobody can"),
         (Cap("run", dollars=0.0), Held(), Wanted(0.0, 10**6), ""),
@@ -243,9 +248,9 @@ def test_earlier_days_of_a_month_are_summed_anew_when_they_change(tmp_path, monk
     monkeypatch.setattr("time.time", lambda: now[0])
     one, other = Home.open(tmp_path), Home.open(tmp_path)
     cap = Cap("month", dollars=9.0)
-    first, second = (one.ledger.debit("generator", Place("r", step), "a:b", 1, 1, 1.0) for step in (1, 2))
+    first, second = (one.ledger.debit(a_try(step, 1.0)) for step in (1, 2))
     now[0] += 24 * 3600
-    one.ledger.debit("generator", Place("r", 3), "a:b", 1, 1, 0.5)
+    one.ledger.debit(a_try(3, 0.5))
     assert one.ledger.held(cap, "local") == Held(2.5, 6, 0, 3, 2.5, 6)
     other.ledger.settle(first, Cost(1, 0, 0.25, 1), "settled")
     assert one.ledger.held(cap, "local").dollars == 1.75
@@ -256,7 +261,7 @@ def test_earlier_days_of_a_month_are_summed_anew_when_they_change(tmp_path, monk
     assert one.ledger.held(cap, "local").dollars == other.ledger.held(cap, "local").dollars == 4.625
     # A clock that was set back and forth again.
     now[0] -= 24 * 3600
-    one.ledger.debit("generator", Place("r", 4), "a:b", 1, 1, 1.0)
+    one.ledger.debit(a_try(4, 1.0))
     now[0] += 24 * 3600
     assert one.ledger.held(cap, "local").dollars == 5.625
     one.close()
@@ -267,13 +272,13 @@ def test_what_was_spent_before_today_is_not_held_against_today(tmp_path):
     home = Home.open(tmp_path)
     for cap, scope in ((Budget(day_dollars=1.0), "day"), (Budget(month_dollars=1.0), "month")):
         books = home.ledger.under(cap, "local")
-        books.debit("generator", Place("r", 1), "a:b", 1, 1, 1.0)
+        books.debit(a_try(1, 1.0))
         with pytest.raises(BudgetError):
-            books.debit("generator", Place("r", 2), "a:b", 1, 1, 0.1)
+            books.debit(a_try(2, 0.1))
         with home._data.writing() as db:
             db.execute("UPDATE ledger SET at = ?", (begins(scope, time.time()) - 0.001,))
-        books.debit("generator", Place("r", 3), "a:b", 1, 1, 0.1)
+        books.debit(a_try(3, 0.1))
         with home._data.writing() as db:
             db.execute("DELETE FROM ledger")
-    assert [deed.what for deed in home.audit.list()] == ["budget-stop", "budget-stop"]
+    assert [line.deed.what for line in home.audit.latest()] == ["budget-stop", "budget-stop"]
     home.close()

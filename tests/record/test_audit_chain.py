@@ -16,13 +16,16 @@ import pytest
 
 from toolwright import ApprovalAnswer, Toolwright
 from toolwright.deeds import Deed
-from toolwright.store.audit import Head, link
+from toolwright.store import database
+from toolwright.store.audit import AuditBook, Head, link
 from toolwright.store.home import Home
+from toolwright.store.redaction import Redaction
 from toolwright.trace import Run
 
 RELEASED = Path(__file__).parents[1] / "registry" / "released"
 COLUMNS = ("id", "at", "who", "what", "namespace", "name", "number", "detail", "run_id", "hash")
 LINES = 8
+NO_HASHES = "UPDATE audit SET hash = ''"
 
 
 @pytest.fixture
@@ -121,6 +124,13 @@ def test_a_change_in_any_column_is_found(home: Path, column: str) -> None:
         pytest.param([f"DELETE FROM audit WHERE id = {LINES}"], "1 of 8 lines are missing", id="last line removed"),
         pytest.param(["DELETE FROM audit"], "8 of 8 lines are missing", id="all lines removed"),
         pytest.param(["DELETE FROM audit_head"], "their head is gone", id="head removed"),
+        pytest.param([NO_HASHES, "DELETE FROM audit_head"], "Line 1 does not fit", id="as if never chained"),
+        pytest.param(
+            [NO_HASHES, "UPDATE audit_head SET count = 0, hash = ''"], "Line 1 does not fit", id="as if just begun"
+        ),
+        pytest.param(
+            ["DELETE FROM audit", "DELETE FROM audit_head"], "both were taken away", id="all and head removed"
+        ),
         pytest.param(["UPDATE audit_head SET count = 7"], "the lines say 8:", id="count changed"),
         pytest.param(["UPDATE audit_head SET count = 'x'"], "the lines say 8:", id="count no number"),
         pytest.param(["UPDATE audit_head SET hash = 'x'"], "the lines say 8:", id="hash of the head changed"),
@@ -187,25 +197,36 @@ def test_anybody_can_check_an_export_with_the_rule_that_the_page_gives(home: Pat
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RELEASED.glob("*.tar.gz")))
-def test_lines_of_an_older_home_are_chained_when_it_is_first_written_to(tmp_path: Path, name: str) -> None:
+def test_lines_of_an_older_home_are_chained_when_it_is_first_opened(tmp_path: Path, name: str) -> None:
     with tarfile.open(RELEASED / name) as packed:
         packed.extractall(tmp_path)
     with closing(sqlite3.connect(tmp_path / "home.db")) as db:
         db.executescript((tmp_path / "home.sql").read_text())
         before = db.execute("SELECT at, who, what, name, detail FROM audit ORDER BY id").fetchall()
+        chained = db.execute("PRAGMA user_version").fetchone()[0] >= 5
+    begun = [] if chained else [("chain-begun", f"lines that were not chained until then: {len(before)}")]
     with closing(Home.open(tmp_path)) as opened:
         found = opened.audit.verify()
-        assert (found.whole, found.unchained, found.head) == (True, len(before), Head())
+        assert (found.whole, found.unchained, found.head.count) == (True, 0, len(before) + len(begun))
         opened.audit.add(Deed("person", "retired", "local", "slugify"))
         found = opened.audit.verify()
-        assert (found.whole, found.unchained, found.head.count) == (True, 0, len(before) + 2)
+        assert (found.whole, found.head.count) == (True, len(before) + len(begun) + 1)
         latest = [line.deed for line in reversed(opened.audit.latest(limit=1000))]
-    assert [(one.at, one.who, one.what, one.name, one.detail) for one in latest[:-2]] == before
-    assert (latest[-2].what, latest[-2].detail) == (
-        "chain-begun", f"lines that were not chained until then: {len(before)}",
-    )  # fmt: skip
+    assert [(one.at, one.who, one.what, one.name, one.detail) for one in latest[: len(before)]] == before
+    assert [(one.what, one.detail) for one in latest[len(before) : -1]] == begun
     edited(tmp_path, "UPDATE audit SET who = 'nobody' WHERE id = 1")
     assert "Line 1 does not fit" in problem(tmp_path)
+
+
+def test_an_older_home_that_can_only_be_read_is_told_to_be_from_before(tmp_path: Path) -> None:
+    with tarfile.open(RELEASED / "home-4.tar.gz") as packed:
+        packed.extractall(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "home.db")) as db:
+        db.executescript((tmp_path / "home.sql").read_text())
+    data = database.Database(database.connect_reading(tmp_path / "home.db"), tmp_path / "home.db")
+    found = AuditBook(data, Redaction()).verify()
+    data.close()
+    assert (found.whole, found.unchained, found.head) == (True, 7, Head())
 
 
 WRITER = """

@@ -57,7 +57,7 @@ def test_no_byte_of_a_deleted_run_is_left_and_costs_and_audit_stay(tmp_path: Pat
         tw._parts.home.values.put(gone, [NEEDLE] * 500)
         (home / "runs" / gone / "work").mkdir(exist_ok=True)
         (home / "runs" / gone / "work" / "a.txt").write_text(NEEDLE)
-        spent = tw._parts.home.ledger.spent(run_id=gone)
+        spent = tw._parts.home.ledger.spent(gone)
     assert "home.db" in holding(home)
     with opened(home, url) as tw:
         tw.delete_runs(kept)  # it holds the phrase, too: the model repeats itself
@@ -67,7 +67,7 @@ def test_no_byte_of_a_deleted_run_is_left_and_costs_and_audit_stay(tmp_path: Pat
     assert not (home / "runs" / gone).exists()
     with opened(home, url) as tw:
         assert tw.runs() == []
-        assert tw._parts.home.ledger.spent(run_id=gone) == spent
+        assert tw._parts.home.ledger.spent(gone) == spent
         assert spent.tries == 1
         deed = tw.audit()[0].deed
         assert (deed.what, deed.detail) == ("runs-deleted", f"1: {gone}")

@@ -22,7 +22,7 @@ from toolwright.powers import Grant
 from toolwright.store import migrations
 from toolwright.store.calls import CallRow
 from toolwright.store.home import Home
-from toolwright.trace import Cost, Event, Place, Run
+from toolwright.trace import Cost, Event, Place, Run, Try
 
 RELEASED = Path(__file__).parent / "released"
 
@@ -114,11 +114,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from toolwright.store.home import Home
-from toolwright.trace import Place
+from toolwright.trace import Place, Try
 home = Home.open(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     home.journal.put("orchestrator", Place("r1", number), b"answer %d" % number)
-    home.ledger.debit("orchestrator", Place("r1", number), "m", 10, 20, 0.5)
+    home.ledger.debit(Try("orchestrator", Place("r1", number), "m", 10, 20, 0.5))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -131,54 +131,32 @@ def test_what_was_put_is_there_after_a_kill(tmp_path: Path) -> None:
         *(b"answer %d" % number for number in range(7)),
         None,
     ]
-    spent = home.ledger.spent(run_id="r1")
+    spent = home.ledger.spent("r1")
     assert (spent.cost, spent.tries, spent.unsettled) == (Cost(70, 140, 3.5, 7), 7, 7)
     home.close()
 
 
 def test_a_debit_stands_at_its_worst_case_until_it_is_settled(home: Home) -> None:
     place = Place("r1", 1, "0")
-    entry = home.ledger.debit("generator", place, "a:b", 1000, 500, 0.75)
+    entry = home.ledger.debit(Try("generator", place, "a:b", 1000, 500, 0.75))
     assert home.runs.cost("r1") == Cost(1000, 500, 0.75, 1)
     home.ledger.settle(entry, Cost(900, 10, 0.125, 1), "settled")
     assert home.runs.cost("r1") == Cost(900, 10, 0.125, 1)
-    failed = home.ledger.debit("generator", place, "a:b", 1000, 500, 0.75)
+    failed = home.ledger.debit(Try("generator", place, "a:b", 1000, 500, 0.75))
     home.ledger.settle(failed, Cost(calls=1), "failed")
-    lost = home.ledger.debit("generator", place, "a:b", 1, 2, 0.5)
+    lost = home.ledger.debit(Try("generator", place, "a:b", 1, 2, 0.5))
     home.ledger.settle(lost, None, "unknown")
-    spent = home.ledger.spent(run_id="r1")
+    spent = home.ledger.spent("r1")
     assert (spent.cost, spent.tries, spent.unsettled) == (Cost(901, 12, 0.625, 3), 3, 1)
     with pytest.raises(NotFoundError):
         home.ledger.settle(99, None, "unknown")
 
 
 def test_a_price_that_nobody_knows_makes_the_sum_unknown_and_not_zero(home: Home) -> None:
-    home.ledger.debit("generator", Place("r1"), "a:b", 1, 1, 0.5)
-    home.ledger.debit("generator", Place("r1"), "local:x", 1, 1, None)
-    assert home.ledger.spent(run_id="r1").cost.dollars is None
-    assert home.ledger.spent(run_id="r2").cost == Cost(0, 0, 0.0, 0)
-
-
-def test_spending_is_summed_by_run_tool_day_and_place(home: Home) -> None:
-    def spend(run_id: str, step: int, position: str, dollars: float, tool: str = "") -> None:
-        home.ledger.debit("generator", Place(run_id, step, position), "a:b", 0, 0, dollars, tool=tool)
-
-    spend("r1", 1, "0", 1.0)
-    spend("r1", 1, "0.1", 2.0, "rate")
-    spend("r1", 1, "0.10", 4.0, "rate")
-    spend("r1", 1, "0.1.2", 8.0)
-    spend("r1", 1, "10", 16.0)
-    spend("r1", 2, "0.1", 32.0, "rate")
-    spend("r2", 1, "0.1", 64.0, "other")
-    ledger = home.ledger
-    assert ledger.spent(run_id="r1").cost.dollars == 63.0
-    assert ledger.spent(tool="rate").cost.dollars == 38.0
-    assert ledger.spent(run_id="r1", tool="rate", below=Place("r1", 1)).cost.dollars == 6.0
-    assert ledger.spent(below=Place("r1", 1, "0")).cost.dollars == 15.0
-    assert ledger.spent(below=Place("r1", 1, "0.1")).cost.dollars == 10.0
-    assert ledger.spent(below=Place("r1", 1)).cost.dollars == 31.0
-    assert ledger.spent(since=0.0).cost.dollars == 127.0
-    assert ledger.spent(until=1000.0).cost == Cost(0, 0, 0.0, 0)
+    home.ledger.debit(Try("generator", Place("r1"), "a:b", 1, 1, 0.5))
+    home.ledger.debit(Try("generator", Place("r1"), "local:x", 1, 1, None))
+    assert home.ledger.spent("r1").cost.dollars is None
+    assert home.ledger.spent("r2").cost == Cost(0, 0, 0.0, 0)
 
 
 def approval(**more: object) -> Approval:

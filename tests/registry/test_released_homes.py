@@ -204,7 +204,7 @@ def test_a_home_of_a_release_below_a_projects_is_signed_once_and_serves(below: P
         assert tw.registry.get("slugify").origin == "person"
     assert {path: path.read_bytes() for path in before} == before, "never a second time"
     with closing(open_shelf(below)) as shelf:
-        assert [deed.what for deed in shelf.home.audit.list()].count("signing-begun") == 1
+        assert [line.deed.what for line in shelf.home.audit.latest()].count("signing-begun") == 1
         assert str(shelf.registry.get("to_euros")) == "to_euros@2", "the home itself believes it as well"
 
 

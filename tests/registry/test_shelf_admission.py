@@ -349,6 +349,6 @@ def test_changes_of_the_shelf_are_in_the_audit(shelf: Shelf) -> None:
     shelf.registry.admit(verdict_of(), run_id="r1")
     shelf.registry.retire("convert_currency", who="person", why="old")
     shelf.registry.restore("convert_currency")
-    deeds = shelf.home.audit.list()
+    deeds = [line.deed for line in shelf.home.audit.latest()]
     assert [deed.what for deed in deeds] == ["restored", "retired", "admitted"]
     assert "run r1" in deeds[-1].detail

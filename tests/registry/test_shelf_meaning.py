@@ -161,7 +161,7 @@ def test_what_it_costs_is_on_the_books_of_the_run_and_unknown_where_nobody_knows
     with opened(home, server, heard) as tw:
         found(tw, ASKED, run_id="20261125-101500-9f3a2c")
     books = Home.open(home)
-    spent = books.ledger.spent(run_id="20261125-101500-9f3a2c")
+    spent = books.ledger.spent("20261125-101500-9f3a2c")
     books.close()
     assert spent.cost.tokens_in == 7 * len(server.requests)
     assert spent.cost.dollars is None

@@ -181,8 +181,8 @@ def test_a_version_that_waits_takes_nobodys_place(shared: Shared, tmp_path: Path
         validates.registry.admit(verdict_of(), new_version=True)
     assert refused.value.reason == "not-promoted"
     assert promotes.registry.restore("convert_currency", 1).number == 1
-    assert [one.what for one in promotes.home.audit.list()] == ["restored", "promoted", "promoted"]
-    assert [one.what for one in validates.home.audit.list()] == ["validated", "validated"]
+    assert [one.deed.what for one in promotes.home.audit.latest()] == ["restored", "promoted", "promoted"]
+    assert [one.deed.what for one in validates.home.audit.latest()] == ["validated", "validated"]
 
 
 def test_a_validators_word_as_promoter_is_nobodys(shared: Shared, tmp_path: Path) -> None:

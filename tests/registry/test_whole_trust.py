@@ -79,7 +79,7 @@ def test_what_nobody_here_believes_arrives_and_does_not_run_until_somebody_vouch
     assert places.told("verify", "--store", second)["findings"] == []
     shelf = open_shelf(Path(second))
     assert str(shelf.registry.restore("gone")) == "gone@1"
-    assert shelf.home.audit.list()[-1].what == "vouched for"
+    assert shelf.home.audit.latest()[-1].deed.what == "vouched for"
     says = shelf.registry.provenance("three", 2).validated.claim.says["validation"]
     assert says["vouched_for"]["from"] == (first if by == "copy" else file)
     shelf.close()

@@ -107,7 +107,8 @@ def _verdict(found: Verified) -> str:
     if not found.whole:
         return f"not whole: {found.problem}"
     if found.unchained:
-        return f"{figures.counted(found.unchained, 'line')} from before lines were chained; the next one chains them."
+        lines = figures.counted(found.unchained, "line")
+        return f"{lines} from before lines were chained; opened where it may be written, this home chains them."
     return f"whole: {figures.counted(found.head.count, 'line')}" + f", head {found.head}" * bool(found.head.count)
 
 

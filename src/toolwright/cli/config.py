@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 
     from toolwright.configfile import SettingValue
     from toolwright.settings import Settings
+
+
+class _Numbers(click.Command):
+    """A command for which `-3` is a value and no option: that it is too low is for the setting to say."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As `click.Command`."""
+        ctx.ignore_unknown_options = any(re.match(r"-\.?\d", one) for one in args)
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=Group)
@@ -66,7 +76,7 @@ def get(key: str, **options: Any) -> None:
         err().print(f"{left}{_from(found)}", style="dim", markup=False)
 
 
-@config.command("set")
+@config.command("set", cls=_Numbers)
 @click.argument("key", shell_complete=complete_key)
 @click.argument("values", metavar="VALUE...", nargs=-1, required=True, shell_complete=complete_choice)
 @home_options

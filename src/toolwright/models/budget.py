@@ -18,12 +18,12 @@ from toolwright.models.faults import fault_of
 from toolwright.models.link import Link
 from toolwright.models.prices import Prices
 from toolwright.models.underway import spent_on, under_way
-from toolwright.models.values import EntryState, Ledger, ModelChoice, ModelSettings
+from toolwright.models.values import Ledger, ModelChoice, ModelSettings
 from toolwright.telemetry import kind_of
-from toolwright.trace import Cost, Place, Role
+from toolwright.trace import Cost, Place, Role, Try, TryState
 
-SETTLED: EntryState = "settled"
-UNKNOWN: EntryState = "unknown"
+SETTLED: TryState = "settled"
+UNKNOWN: TryState = "unknown"
 
 Stopped = Callable[[str, BudgetError], None]
 """Told `(run_id, error)` of each call that was not made, since a cap did not reach."""
@@ -46,24 +46,15 @@ class Account:
     async def debit(self, role: Role, place: Place, bound: Bound, tokens_out: int) -> Debit:
         """One try at its worst. RefusedError where a cap does not reach: then nothing may be sent."""
         tokens, unbounded = self._tokens(bound)
-        worst = None if unbounded else self._prices.worst(self._choice, tokens, tokens_out).dollars
+        dollars = None if unbounded else self._prices.worst(self._choice, tokens, tokens_out).dollars
+        model, address = str(self._choice), self._choice.base_url or ""
+        one = Try(role, place, model, tokens, tokens_out, dollars, spent_on(), address, unbounded)
         try:
-            entry = await asyncio.to_thread(
-                self._ledger.debit,
-                role,
-                place,
-                str(self._choice),
-                tokens,
-                tokens_out,
-                worst,
-                tool=spent_on(),
-                address=self._choice.base_url or "",
-                unbounded=unbounded,
-            )
+            entry = await asyncio.to_thread(self._ledger.debit, one)
         except BudgetError as error:
             self._stopped(place.run_id, error)
             raise
-        return Debit(entry, Cost(tokens, tokens_out, worst, 1))
+        return Debit(entry, one.worst)
 
     def _tokens(self, bound: Bound) -> tuple[int, str]:
         """The most tokens that go in, and a part that nobody can bound ('' if there is none)."""
@@ -81,20 +72,25 @@ class Account:
         # It may have been charged, or was cancelled: the entry stays as it was born, unknown at its worst case.
         return Cost(dollars=0.0 if self._prices.is_free(self._choice) else None, calls=1)
 
-    async def answered(self, debit: Debit, usage: RequestUsage, details: Mapping[str, Any] | None) -> Cost:
-        """A try that was answered; what it cost.
+    async def answered(
+        self, debit: Debit, usage: RequestUsage, details: Mapping[str, Any] | None, *, said: bool
+    ) -> Cost:
+        """A try that was answered, with something *said* or not; what it cost.
 
-        Where nothing was counted, the worst case stays in the books: an endpoint that counts nothing passes no cap.
+        A side that was not counted stays at its worst case in the books, with its price where none was reported: an
+        endpoint passes no cap by what it does not count.
         """
-        found = self._prices.counted(usage, details, self._choice)
-        cost, booked, state = found.cost, found.cost, SETTLED
-        if not cost.tokens_in and not cost.tokens_out:
-            if cost.dollars is None:
-                booked, state = debit.worst, UNKNOWN
-            else:
-                booked = replace(debit.worst, dollars=cost.dollars)
+        found, worst = self._prices.counted(usage, details, self._choice, said=said), debit.worst
+        booked, state = found.cost, SETTLED
+        if found.lacks_in:
+            booked = replace(booked, tokens_in=worst.tokens_in)
+        if found.lacks_out:
+            booked = replace(booked, tokens_out=worst.tokens_out)
+        if (found.lacks_in or found.lacks_out) and booked.dollars is None:
+            most = self._prices.worst(self._choice, booked.tokens_in, booked.tokens_out).dollars
+            booked, state = replace(booked, dollars=None if worst.dollars is None else most), UNKNOWN
         await self._settle(debit, booked, state, usage=found.usage, priced_by=found.priced_by)
-        return cost
+        return found.cost
 
     async def _settle(self, debit: Debit, *words: Any, **more: Any) -> None:
         await asyncio.to_thread(self._ledger.settle, debit.entry, *words, **more)
@@ -125,5 +121,7 @@ class Budgeted(Link):
             call.failed = kind_of(error)
             call.cost += await self._account.failed(debit, error, self._how.timeout_s)
             raise
-        call.cost += await self._account.answered(debit, response.usage, response.provider_details)
+        call.cost += await self._account.answered(
+            debit, response.usage, response.provider_details, said=bool(response.parts)
+        )
         return response

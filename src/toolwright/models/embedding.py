@@ -112,7 +112,7 @@ class Embedder:
         except BaseException as error:
             spent.append(await account.failed(debit, error, self._how.timeout_s))
             raise
-        spent.append(await account.answered(debit, result.usage, result.provider_details))
+        spent.append(await account.answered(debit, result.usage, result.provider_details, said=False))
         return result
 
 

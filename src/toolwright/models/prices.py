@@ -6,20 +6,21 @@ None is unknown, which is not zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
+from toolwright.budgets import BY_PROVIDER, believed
 from toolwright.models.address import is_loopback
 from toolwright.models.pricetable import PriceTable
 from toolwright.models.table import OLLAMA_ADDRESS
 from toolwright.models.values import ModelChoice
 from toolwright.trace import Cost
 
-BY_PROVIDER = "provider"
 FREE = "free"
+_MOST_TOKENS = 100_000_000
+"""That no single call has: the largest windows hold a tenth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class Priced:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One answered try: what it cost, who priced it, and what was counted, raw, for the books."""
+    """One answered try: what it cost, who priced it, what was counted, raw, for the books, and which side was not."""
 
     cost: Cost
     priced_by: str
     usage: Mapping[str, Any] = field(default_factory=dict)
+    lacks_in: bool = False
+    lacks_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,26 @@ class Prices:
 
     table: PriceTable = field(default_factory=PriceTable)
 
-    def counted(self, usage: RequestUsage, details: Mapping[str, Any] | None, choice: ModelChoice) -> Counted:
-        """What one answered try cost, by what was counted and by what the provider said beside it."""
-        reported = (details or {}).get("cost")
-        if not isinstance(reported, int | float):
-            reported = None if usage.cost is None else float(usage.cost)
-        tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
+    def counted(
+        self, usage: RequestUsage, details: Mapping[str, Any] | None, choice: ModelChoice, *, said: bool = True
+    ) -> Counted:
+        """What one answered try cost, by what was counted and by what the provider said beside it.
+
+        *said*: something came back, whose tokens must have been counted.
+        """
+        reported = believed((details or {}).get("cost"))
+        if reported is None and usage.cost is not None:
+            reported = believed(float(usage.cost))
+        usage = _usable(usage)
+        lacks_in, lacks_out = not usage.input_tokens, not usage.output_tokens and (said or not usage.input_tokens)
         if reported is not None:
-            said = Priced(float(reported), BY_PROVIDER)
-        elif tokens_in or tokens_out or self.is_free(choice):
-            said = self.of(choice, usage)
+            price = Priced(reported, BY_PROVIDER)
+        elif self.is_free(choice) or not (lacks_in or lacks_out):
+            price = self.of(choice, usage)
         else:
-            said = Priced(None)  # an endpoint that counts nothing has not told us that it costs nothing
-        return Counted(Cost(tokens_in, tokens_out, said.dollars, 1), said.by, raw(usage, choice, reported))
+            price = Priced(None)  # an endpoint that does not count has not told us that it costs nothing
+        cost = Cost(usage.input_tokens, usage.output_tokens, price.dollars, 1)
+        return Counted(cost, price.by, raw(usage, choice, reported), lacks_in, lacks_out)
 
     def of(self, choice: ModelChoice, usage: Any) -> Priced:
         """The price of *usage* (`input_tokens`, `output_tokens`, …), by table or list."""
@@ -96,6 +106,13 @@ class Prices:
         return None if own is None else own.part_tokens
 
 
+def _usable(usage: RequestUsage) -> RequestUsage:
+    """*usage* without the counts that none can be, as if they had not been counted."""
+    counts: dict[str, Any] = {one.name: getattr(usage, one.name) for one in fields(usage) if "_tokens" in one.name}
+    unusable = [name for name, n in counts.items() if not (isinstance(n, int) and 0 <= n <= _MOST_TOKENS)]
+    return replace(usage, **(counts | dict.fromkeys(unusable, 0)))
+
+
 def raw(usage: RequestUsage, choice: ModelChoice, reported: float | None) -> dict[str, Any]:
     """What the books keep of an answer: each count that is not zero, the address, and what the provider charged."""
     found = {one.name: getattr(usage, one.name) for one in fields(usage) if one.name != "cost"}
@@ -107,16 +124,6 @@ def usage_of(kept: Mapping[str, Any]) -> RequestUsage:
     """The usage in what `raw` made."""
     known = {one.name for one in fields(RequestUsage)}
     return RequestUsage(**{name: value for name, value in kept.get("counted", {}).items() if name in known})
-
-
-def cost_of(response: ModelResponse, choice: ModelChoice) -> Cost:
-    """What one answered try cost, where nobody has a table of their own."""
-    return Prices().counted(response.usage, response.provider_details, choice).cost
-
-
-def worst_case(choice: ModelChoice, request_bytes: int, max_tokens: int) -> float | None:
-    """Dollars that a try can cost at most: no text has more tokens than UTF-8 bytes, no answer more than its limit."""
-    return Prices().worst(choice, request_bytes, max_tokens).dollars
 
 
 def is_free(choice: ModelChoice) -> bool:

@@ -112,14 +112,14 @@ def _price(table: Any, where: str, text: str, number: int) -> OwnPrice:
 
 def _problem(key: str, value: Any) -> str:
     """What *value* should be and is not; '' if it is."""
-    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MILLION
     if key in ("model", "base_url"):
         return "" if isinstance(value, str) and value.strip() else "a text that is not empty"
     if key == "free":
         return "" if isinstance(value, bool) else "true or false"
     if key == "part_tokens":
-        return "" if number and isinstance(value, int) else "a whole number, 0 or more"
-    return "" if number else "US dollars for a million tokens, 0 or more"
+        return "" if number and isinstance(value, int) else "a whole number from 0 to a million"
+    return "" if number else "US dollars for a million tokens, from 0 to a million"
 
 
 def _line(text: str, number: int, key: str) -> str:

@@ -26,6 +26,7 @@ from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 from pydantic_ai.providers.ollama import OllamaProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from toolwright.budgets import believed
 from toolwright.errors import UserError
 from toolwright.models.address import is_loopback
 from toolwright.models.faults import NotChatError, page_in
@@ -75,10 +76,8 @@ class TolerantChatModel(OpenAIChatModel):
 
 def _reported_price(usage: Any) -> dict[str, float]:
     """`{"cost": dollars}` where an endpoint says what it charged, as several gateways do beside the token counts."""
-    reported = (getattr(usage, "model_extra", None) or {}).get("cost")
-    if not isinstance(reported, int | float) or isinstance(reported, bool):
-        return {}
-    return {"cost": float(reported)}
+    reported = believed((getattr(usage, "model_extra", None) or {}).get("cost"))
+    return {} if reported is None else {"cost": reported}
 
 
 def http_client(timeout_s: float, base_url: str | None = None) -> httpx2.AsyncClient:

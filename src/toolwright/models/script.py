@@ -245,9 +245,10 @@ class _Reader:
     def _usage(self, path: tuple[Any, ...], value: Any) -> Mapping[str, float | None]:
         table = self._keys(path, value, ("input", "output", "cost"))
         for key, number in table.items():
+            # Also below 0, or without end: what an endpoint should not say is there to be tried.
             known = key == "cost" and number is None
-            if not known and (not isinstance(number, int | float) or isinstance(number, bool) or number < 0):
-                raise self._bad((*path, key), f"{key} must be a number, 0 or more")
+            if not known and (not isinstance(number, int | float) or isinstance(number, bool)):
+                raise self._bad((*path, key), f"{key} must be a number")
         return table
 
     def _string(self, path: tuple[Any, ...], value: Any) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from toolwright.models.window import Window
-from toolwright.trace import Cost, Place, Role
+from toolwright.trace import Cost, Try, TryState
 
 OUTPUT_LIMIT = 8192
 """Tokens that a model may answer with in one call, unless set otherwise."""
-
-EntryState = Literal["settled", "failed", "unknown"]
-"""How a try ended in the ledger: paid as measured, refused before it cost anything, or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +78,14 @@ class ModelChoice:
 class Ledger(Protocol):
     """Keeps what is spent: each HTTP try is debited at its worst case before it is made. Thread-safe."""
 
-    def debit(
-        self,
-        role: Role,
-        place: Place,
-        model: str,
-        tokens_in_max: int,
-        tokens_out_max: int,
-        dollars_max: float | None,
-        *,
-        tool: str = "",
-        address: str = "",
-        unbounded: str = "",
-    ) -> int:
-        """Write an entry in state `unknown` and return its id; RefusedError where the budget does not reach.
-
-        *tool*: on whose making it is spent; *address*: the base URL, or ''; *unbounded*: a part of the request whose
-        tokens nobody can bound.
-        """
+    def debit(self, one: Try) -> int:
+        """Write an entry in state `unknown` and return its id; RefusedError where the budget does not reach."""
 
     def settle(
         self,
         entry: int,
         cost: Cost | None,
-        state: EntryState,
+        state: TryState,
         *,
         usage: Mapping[str, Any] | None = None,
         priced_by: str = "",

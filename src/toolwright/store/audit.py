@@ -33,6 +33,10 @@ _NEWEST = "SELECT (SELECT coalesce(max(id), 0) FROM audit), count, hash FROM (SE
 _HAS = "SELECT 1 FROM audit WHERE what = ? AND namespace = ? AND name = ? AND number = ? LIMIT 1"
 _AT_ONCE = 1000
 """Lines that are read together."""
+_HEADED = 5
+"""The version of home.db from which on every home has a head, one without lines too."""
+_LOST = "the head was gone"
+"""Stands for the hash of the line before, where the head is missing: what is added then fits to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,7 @@ class AuditBook:
     def add(self, deed: Deed, *, within: sqlite3.Connection | None = None, once: bool = False) -> None:
         """Keep *deed*, at this moment unless it says when; *within* the transaction of what it is about, if given.
 
-        *once*: not if one of its kind is kept about that version. The first one in a home from before the chain chains
-        what stands there already.
+        *once*: not if one of its kind is kept about that version.
         """
         if within is None:
             with self._data.writing() as db:
@@ -105,25 +108,10 @@ class AuditBook:
     def _add(self, db: sqlite3.Connection, deed: Deed, once: bool) -> None:
         if once and db.execute(_HAS, (deed.what, deed.namespace, deed.name, deed.number)).fetchone():
             return
-        head = _kept_head(db) or self._begun(db)
+        head = _kept_head(db) or Head(0, _LOST)
         # Digests, hosts and packages in a detail stay readable; whoever adds what somebody wrote masks it.
         kept = replace(deed, who=self._redaction.shown(deed.who))
         _append(db, head, kept, self._redaction.text(deed.detail))
-
-    def _begun(self, db: sqlite3.Connection) -> Head:
-        """The head of a chain over all lines that are there, if none of them was chained before."""
-        if db.execute("SELECT 1 FROM audit WHERE hash != '' LIMIT 1").fetchone():
-            return Head()  # a head was taken away: what is added now does not fit to the line before, and that shows
-        before, hashes = "", []
-        for row in db.execute(f"SELECT {_CHAINED} FROM audit ORDER BY id"):
-            before = link(before, row)
-            hashes.append((before, row[0]))
-        db.executemany("UPDATE audit SET hash = ? WHERE id = ?", hashes)
-        head = Head(len(hashes), before)
-        if not hashes:
-            return head
-        words = f"lines that were not chained until then: {len(hashes)}"
-        return _append(db, head, Deed("toolwright", "chain-begun", "local", ""), words)
 
     def any(self, what: str) -> bool:
         """Whether a deed of that kind is kept."""
@@ -142,10 +130,6 @@ class AuditBook:
             rows = db.execute(sql).fetchall()
         found = [(space, name, number, _DIGEST.match(detail)) for space, name, number, detail in rows]
         return [(space, name, number, digest[1]) for space, name, number, digest in found if digest]
-
-    def list(self, namespace: str = "local", *, limit: int = 100) -> list[Deed]:
-        """The latest deeds, newest first."""
-        return [line.deed for line in self.latest(namespace, limit=limit)]
 
     def latest(
         self, namespace: str | None = None, *, run_id: str = "", name: str = "", limit: int = 100
@@ -186,6 +170,24 @@ class AuditBook:
                 db.execute("ROLLBACK")
 
 
+def begin_chain(db: sqlite3.Connection) -> None:
+    """Give the home its head, and chain what stands there from before lines were chained. A step of home.db.
+
+    Where lines are chained and the head is gone, it stays gone. sqlite3.Error.
+    """
+    if _kept_head(db) is not None or _is_chained(db):
+        return
+    before, hashes = "", []
+    for row in db.execute(f"SELECT {_CHAINED} FROM audit ORDER BY id"):
+        before = link(before, row)
+        hashes.append((before, row[0]))
+    db.executemany("UPDATE audit SET hash = ? WHERE id = ?", hashes)
+    db.execute("INSERT INTO audit_head (one, count, hash) VALUES (1, ?, ?)", (len(hashes), before))
+    if hashes:
+        words = f"lines that were not chained until then: {len(hashes)}"
+        _append(db, Head(len(hashes), before), Deed("toolwright", "chain-begun", "local", ""), words)
+
+
 @contextmanager
 def _as_it_is(data: Database) -> Iterator[sqlite3.Connection]:
     """Read, whatever somebody put there: bytes that are no text are no reason to see nothing."""
@@ -195,6 +197,10 @@ def _as_it_is(data: Database) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.text_factory = before
+
+
+def _is_chained(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM audit WHERE hash != '' LIMIT 1").fetchone() is not None
 
 
 def _kept_head(db: sqlite3.Connection) -> Head | None:
@@ -216,7 +222,8 @@ def _append(db: sqlite3.Connection, head: Head, deed: Deed, detail: str) -> Head
 
 def _verified(db: sqlite3.Connection, known: Head | None) -> Verified:
     head = _kept_head(db)
-    if head is None and not db.execute("SELECT 1 FROM audit WHERE hash != '' LIMIT 1").fetchone():
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if head is None and version < _HEADED and not _is_chained(db):  # of an older release, and only read
         lines = int(db.execute("SELECT count(*) FROM audit").fetchone()[0])
         gone = known is not None and known != Head()
         return Verified(Head(), f"The head {known} was kept elsewhere, but no line is chained." * gone, None, lines)
@@ -241,6 +248,8 @@ def _what_is_wrong(line: int, last: int) -> str:
 
 
 def _what_is_wrong_at_the_end(found: Head, head: Head | None, known: Head | None) -> str:
+    if head is None and not found.count:
+        return "There is neither a line nor a head, and every home has a head: both were taken away."
     if head is None:
         return "The lines are chained, but their head is gone; whether lines were cut off cannot be told."
     if head.count > found.count:

@@ -17,11 +17,8 @@ from toolwright.budgets import Budget, Cap, Held, Refusal, Wanted, fits
 from toolwright.errors import NotFoundError
 from toolwright.store.audit import AuditBook, Deed
 from toolwright.store.database import Database
-from toolwright.store.standing import Standing, held
-from toolwright.trace import Cost, Place
-
-EntryState = Literal["unknown", "settled", "failed"]
-"""`unknown`: the worst case stands (in flight, or killed there); `settled`: as measured; `failed`: nothing was due."""
+from toolwright.store.standing import DOLLARS, Standing, held
+from toolwright.trace import Cost, Try, TryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ _KEYS: Mapping[Grouping, str] = {
     "tenant": "namespace",
 }
 _SUMS = (
-    "total(tokens_in), total(tokens_out), total(dollars), count(*) - count(dollars), count(*), "
+    f"total(tokens_in), total(tokens_out), total({DOLLARS}), count(*) - count({DOLLARS}), count(*), "
     "total(state = 'unknown'), total(calls)"
 )
 
@@ -66,80 +63,74 @@ class LedgerEntry:
 
     id: int
     model: str
-    state: EntryState
+    state: TryState
     cost: Cost
     usage: Mapping[str, Any] = field(default_factory=dict)
     priced_by: str = ""
 
 
 class LedgerBook:
-    """Debits and settles. Thread-safe; each write is on disk when it returns."""
+    """Debits and settles, of one tenant under caps (`under`). Thread-safe; each write is on disk when it returns."""
 
-    def __init__(self, data: Database, audit: AuditBook) -> None:
-        self._data, self._audit, self._standing = data, audit, Standing()
-
-    def debit(
+    def __init__(
         self,
-        role: str,
-        place: Place,
-        model: str,
-        tokens_in_max: int,
-        tokens_out_max: int,
-        dollars_max: float | None,
-        *,
-        tool: str = "",
+        data: Database,
+        audit: AuditBook,
+        standing: Standing | None = None,
+        budget: Budget = Budget(),  # noqa: B008 - frozen
         namespace: str = "local",
-        budget: Budget | None = None,
-        address: str = "",
-        unbounded: str = "",
-    ) -> int:
-        """Write an entry in state `unknown` at its worst case and return its id; *tool*: the tool it is spent on.
+    ) -> None:
+        """*standing*: of another book on the same connection."""
+        self._data, self._audit, self._standing = data, audit, standing or Standing()
+        self._budget, self._namespace = budget, namespace
 
-        Where a cap of *budget* does not reach, nothing is written but a line of the audit: BudgetError. *unbounded*
-        names a part of the request whose tokens nobody can bound; *address* is where the model was asked.
+    def under(self, budget: Budget, namespace: str) -> LedgerBook:
+        """The book for the calls of one tenant, which caps hold."""
+        return LedgerBook(self._data, self._audit, self._standing, budget, namespace)
+
+    def debit(self, one: Try) -> int:
+        """Write an entry in state `unknown` at its worst case and return its id.
+
+        Where a cap does not reach, nothing is written but a line of the audit: BudgetError.
         """
-        now = time.time()
-        wanted = Wanted(dollars_max, tokens_in_max + tokens_out_max, model, unbounded)
-        row = (place.run_id, role, place.step, place.position, model, tool, now, "unknown")
+        now, place = time.time(), one.place
         with self._data.writing() as db:
-            caps = budget.caps if budget is not None else ()
-            looked = (self._look(db, cap, place.run_id, tool, namespace, now, wanted) for cap in caps)
-            refusal = next((one for one in looked if one is not None), None)
+            looked = (self._look(db, cap, one, now) for cap in self._budget.caps)
+            refusal = next((found for found in looked if found is not None), None)
             if refusal is None:
                 self._standing.wrote(now)
+                row = (place.run_id, one.role, place.step, place.position, one.model, one.tool, now, "unknown")
+                counts = (one.tokens_in, one.tokens_out, one.dollars, self._namespace)
                 cursor = db.execute(
                     "INSERT INTO ledger (run_id, role, step, position, model, tool, at, state, tokens_in, tokens_out, "
                     "dollars, calls, namespace, usage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
-                    (*row, tokens_in_max, tokens_out_max, dollars_max, namespace, json.dumps({"address": address})),
+                    (*row, *counts, json.dumps({"address": one.address})),
                 )
                 return int(cursor.lastrowid or 0)
             # In the same transaction as the sums that it was refused by; the exception would undo it.
-            deed = Deed("toolwright", "budget-stop", namespace, tool, None, refusal.text, now, place.run_id)
+            told = refusal.text
+            deed = Deed("toolwright", "budget-stop", self._namespace, one.tool, None, told, now, place.run_id)
             self._audit.add(deed, within=db)
         raise refusal.error()
 
-    def _look(
-        self, db: sqlite3.Connection, cap: Cap, run_id: str, tool: str, namespace: str, now: float, wanted: Wanted
-    ) -> Refusal | None:
-        """Whether *wanted* fits under *cap*, by what stands in the books now."""
+    def _look(self, db: sqlite3.Connection, cap: Cap, one: Try, now: float) -> Refusal | None:
+        """Whether *one* fits under *cap*, by what stands in the books now."""
+        wanted = Wanted(one.dollars, one.tokens_in + one.tokens_out, one.model, one.unbounded)
+        run_id = one.place.run_id
         if cap.scope == "call":
             return fits(cap, Held(), wanted)
         if cap.scope in ("tool", "run"):
-            if not run_id or (cap.scope == "tool" and not tool):
+            if not run_id or (cap.scope == "tool" and not one.tool):
                 return None  # what belongs to no run, or to no tool, is held by the other caps
-            of_tool = [("tool = ?", tool)] if cap.scope == "tool" else []
+            of_tool = [("tool = ?", one.tool)] if cap.scope == "tool" else []
             return fits(cap, held(db, [("run_id = ?", run_id), *of_tool]), wanted)
-        return fits(cap, self._standing.under(db, cap, namespace, now), wanted)
-
-    def under(self, budget: Budget, namespace: str) -> CappedLedger:
-        """The book for the calls of one tenant, which caps hold."""
-        return CappedLedger(self, budget, namespace)
+        return fits(cap, self._standing.under(db, cap, self._namespace, now), wanted)
 
     def settle(
         self,
         entry: int,
         cost: Cost | None,
-        state: EntryState,
+        state: TryState,
         *,
         usage: Mapping[str, Any] | None = None,
         priced_by: str = "",
@@ -161,28 +152,10 @@ class LedgerBook:
                 raise NotFoundError(f"The ledger has no entry {entry}.")
             self._standing.wrote(db.execute("SELECT at FROM ledger WHERE id = ?", (entry,)).fetchone()[0])
 
-    def spent(
-        self,
-        *,
-        run_id: str | None = None,
-        tool: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        below: Place | None = None,
-    ) -> Spent:
-        """What was spent by run, by tool, within a time (Unix seconds; a day has two ends), or at a place and below."""
-        place = _below(below)
-        wanted: list[tuple[str, object]] = [
-            *place,
-            ("run_id = ?", run_id),
-            ("tool = ?", tool),
-            ("at >= ?", since),
-            ("at < ?", until),
-        ]
-        given = [(clause, value) for clause, value in wanted if value is not None]
-        where = " AND ".join(["1", *(clause for clause, _ in given)])
+    def spent(self, run_id: str) -> Spent:
+        """What was spent in a run."""
         with self._data.reading() as db:
-            row = db.execute(f"SELECT {_SUMS} FROM ledger WHERE {where}", [value for _, value in given]).fetchone()
+            row = db.execute(f"SELECT {_SUMS} FROM ledger WHERE run_id = ?", (run_id,)).fetchone()
         return _spent(row)
 
     def by(
@@ -224,80 +197,24 @@ class LedgerBook:
                 return
             last = rows[-1][0]
 
-    def reprice(self, changes: Sequence[tuple[LedgerEntry, float, str]], deed: Deed) -> int:
-        """Give each entry its new dollars and who said them, unless it has changed meanwhile; how many were.
+    def reprice(self, changes: Sequence[tuple[LedgerEntry, float | None, str]], deed: Deed) -> int:
+        """Give each entry its new dollars and who said them, unless it has changed meanwhile.
 
-        *deed* is written to the audit in the same transaction.
+        How many have other dollars now. Where some should, *deed* is written to the audit in the same transaction.
         """
+        sql = "UPDATE ledger SET dollars = ?, priced_by = ? WHERE id = ? AND state = ? AND dollars IS ?"
+        rows = [(dollars, by, one.id, one.state, one.cost.dollars) for one, dollars, by in changes]
+        anew = [row for row in rows if row[0] != row[-1]]
         with self._data.writing() as db:
-            done = db.executemany(
-                "UPDATE ledger SET dollars = ?, priced_by = ? WHERE id = ? AND state = ? AND dollars IS ?",
-                [(dollars, by, one.id, one.state, one.cost.dollars) for one, dollars, by in changes],
-            ).rowcount
+            db.executemany(sql, [row for row in rows if row[0] == row[-1]])
+            if not anew:
+                return 0
+            done = db.executemany(sql, anew).rowcount
             self._standing.wrote(0.0)
             self._audit.add(deed, within=db)
         return max(0, done)
 
 
-@dataclass(frozen=True, slots=True)
-class CappedLedger:
-    """The book as the models of one tenant see it."""
-
-    book: LedgerBook
-    budget: Budget
-    namespace: str
-
-    def debit(
-        self,
-        role: str,
-        place: Place,
-        model: str,
-        tokens_in_max: int,
-        tokens_out_max: int,
-        dollars_max: float | None,
-        *,
-        tool: str = "",
-        address: str = "",
-        unbounded: str = "",
-    ) -> int:
-        """`LedgerBook.debit`, under the caps."""
-        return self.book.debit(
-            role,
-            place,
-            model,
-            tokens_in_max,
-            tokens_out_max,
-            dollars_max,
-            tool=tool,
-            namespace=self.namespace,
-            budget=self.budget,
-            address=address,
-            unbounded=unbounded,
-        )
-
-    def settle(
-        self,
-        entry: int,
-        cost: Cost | None,
-        state: EntryState,
-        *,
-        usage: Mapping[str, Any] | None = None,
-        priced_by: str = "",
-    ) -> None:
-        """`LedgerBook.settle`."""
-        self.book.settle(entry, cost, state, usage=usage, priced_by=priced_by)
-
-
 def _spent(row: Sequence[Any]) -> Spent:
     dollars = None if row[3] else float(row[2])
     return Spent(Cost(int(row[0]), int(row[1]), dollars, int(row[6])), int(row[4]), int(row[5]))
-
-
-def _below(place: Place | None) -> list[tuple[str, object]]:
-    if place is None:
-        return []
-    found: list[tuple[str, object]] = [("run_id = ?", place.run_id), ("step = ?", place.step)]
-    if place.position:
-        # '0.1' lies below '0', and '10' does not.
-        found.append(("instr(position || '.', ?) = 1", place.position + "."))
-    return found

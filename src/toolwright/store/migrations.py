@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from toolwright.errors import SettingsError
+from toolwright.store.audit import begin_chain
 from toolwright.store.database import transaction
 
-STEPS = (
+Step = str | Callable[[sqlite3.Connection], None]
+"""SQL, or what SQL cannot do."""
+
+STEPS: tuple[Step, ...] = (
     # 1
     """
     CREATE TABLE runs (
@@ -173,19 +178,24 @@ STEPS = (
     CREATE TABLE rates (namespace TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL);
     CREATE INDEX rates_by_tool ON rates (namespace, name, at)
     """,
+    begin_chain,
 )
 """Step n brings a home from version n - 1 to version n."""
 
 
-def migrate(db: sqlite3.Connection, steps: tuple[str, ...] = STEPS) -> None:
+def migrate(db: sqlite3.Connection, steps: tuple[Step, ...] = STEPS) -> None:
     """Bring the database to the last step; SettingsError if a newer release made it. sqlite3.Error."""
     if check(db, len(steps)) == len(steps):
         return
     # Several processes may open an old home at once: the first migrates, the others find it done.
     with transaction(db):
         for number in range(check(db, len(steps)), len(steps)):
-            for statement in steps[number].split(";"):
-                db.execute(statement)
+            step = steps[number]
+            if callable(step):
+                step(db)
+            else:
+                for statement in step.split(";"):
+                    db.execute(statement)
             db.execute(f"PRAGMA user_version = {number + 1}")
 
 

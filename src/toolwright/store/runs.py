@@ -82,7 +82,7 @@ class RunBook:
 
     def cost(self, run_id: str) -> Cost:
         """What the model calls of a run cost so far; what is not settled counts at its worst case."""
-        return self._ledger.spent(run_id=run_id).cost
+        return self._ledger.spent(run_id).cost
 
     def append(self, event: Event) -> None:
         """Add *event* to its run."""

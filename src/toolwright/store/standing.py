@@ -5,7 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from toolwright.budgets import Cap, Held, begins
+from toolwright.budgets import BY_PROVIDER, MOST_DOLLARS, Cap, Held, begins
+
+DOLLARS = (
+    f"CASE WHEN priced_by = '{BY_PROVIDER}' AND dollars NOT BETWEEN 0 AND {MOST_DOLLARS} THEN NULL ELSE dollars END"
+)
+"""Of an entry. What no price can be is unknown: books of older releases hold whatever a provider said."""
 
 Where = Sequence[tuple[str, object]]
 """Clauses and their values, all of which must hold."""
@@ -47,8 +52,8 @@ class Standing:
 def held(db: sqlite3.Connection, where: Where) -> Held:
     """The sum of the entries of which *where* holds. sqlite3.Error."""
     row = db.execute(
-        "SELECT total(dollars), total(tokens_in + tokens_out), count(*) - count(dollars), total(state = 'unknown'), "
-        "total(CASE state WHEN 'unknown' THEN dollars END), "
+        f"SELECT total({DOLLARS}), total(tokens_in + tokens_out), count(*) - count({DOLLARS}), "
+        f"total(state = 'unknown'), total(CASE state WHEN 'unknown' THEN {DOLLARS} END), "
         "total(CASE state WHEN 'unknown' THEN tokens_in + tokens_out END) "
         f"FROM ledger WHERE {' AND '.join(clause for clause, _ in where)}",
         [value for _, value in where],

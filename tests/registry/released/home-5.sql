@@ -1,0 +1,150 @@
+-- What home.db looked like in version 5. Never changed once released.
+CREATE TABLE runs (
+        id TEXT PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        task TEXT NOT NULL,
+        status TEXT NOT NULL,
+        model TEXT NOT NULL,
+        surface TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        ended_at REAL,
+        output TEXT NOT NULL,
+        made TEXT NOT NULL,
+        reused TEXT NOT NULL,
+        files TEXT NOT NULL,
+        cost TEXT NOT NULL,
+        settings TEXT NOT NULL
+    );
+CREATE INDEX runs_by_start ON runs (started_at);
+CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL,
+        at REAL NOT NULL,
+        kind TEXT NOT NULL,
+        data TEXT NOT NULL
+    );
+CREATE INDEX events_by_run ON events (run_id, id);
+CREATE TABLE journal (
+        run_id TEXT NOT NULL,
+        role TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        position TEXT NOT NULL,
+        at REAL NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (run_id, role, step, position)
+    );
+CREATE TABLE ledger (
+        id INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL,
+        role TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        position TEXT NOT NULL,
+        model TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        at REAL NOT NULL,
+        state TEXT NOT NULL,
+        tokens_in INTEGER NOT NULL,
+        tokens_out INTEGER NOT NULL,
+        dollars REAL,
+        calls INTEGER NOT NULL
+    , namespace TEXT NOT NULL DEFAULT 'local', usage TEXT NOT NULL DEFAULT '{}', priced_by TEXT NOT NULL DEFAULT '');
+CREATE INDEX ledger_by_run ON ledger (run_id, step, position);
+CREATE INDEX ledger_by_tool ON ledger (tool);
+CREATE INDEX ledger_by_time ON ledger (at);
+CREATE TABLE approvals (
+        id INTEGER PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        powers TEXT NOT NULL,
+        packages TEXT NOT NULL,
+        effect TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        who TEXT NOT NULL,
+        at REAL NOT NULL,
+        standing INTEGER NOT NULL,
+        revoked_at REAL
+    , until REAL, request INTEGER);
+CREATE INDEX approvals_by_name ON approvals (namespace, name);
+CREATE TABLE calls (
+        id INTEGER PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        place TEXT NOT NULL,
+        at REAL NOT NULL,
+        status TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        error TEXT NOT NULL,
+        wall_s REAL NOT NULL,
+        cpu_s REAL NOT NULL,
+        peak_memory_bytes INTEGER NOT NULL
+    );
+CREATE INDEX calls_by_version ON calls (namespace, name, number);
+CREATE INDEX calls_by_run ON calls (run_id);
+CREATE TABLE "values" (
+        run_id TEXT NOT NULL,
+        handle TEXT NOT NULL,
+        at REAL NOT NULL,
+        data TEXT NOT NULL,
+        PRIMARY KEY (run_id, handle)
+    );
+CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        who TEXT NOT NULL,
+        what TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        number INTEGER,
+        detail TEXT NOT NULL
+    , run_id TEXT NOT NULL DEFAULT '', hash TEXT NOT NULL DEFAULT '');
+CREATE TABLE live_runs (key TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE turns (
+        run_id TEXT NOT NULL,
+        ending INTEGER NOT NULL,
+        parent TEXT NOT NULL,
+        parent_ending INTEGER NOT NULL,
+        shown TEXT NOT NULL,
+        made TEXT NOT NULL,
+        messages TEXT NOT NULL,
+        at REAL NOT NULL, taint TEXT NOT NULL DEFAULT '[]',
+        PRIMARY KEY (run_id, ending)
+    );
+CREATE INDEX ledger_by_tenant ON ledger (namespace, at);
+CREATE TABLE asked (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        namespace TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        place TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        shown TEXT NOT NULL,
+        at REAL NOT NULL,
+        until REAL,
+        state TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        answered_at REAL
+    );
+CREATE UNIQUE INDEX asked_once ON asked (run_id, place, kind, digest);
+CREATE INDEX asked_open ON asked (namespace, state, at);
+CREATE TABLE covered (
+        approval INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (approval, digest)
+    );
+CREATE TABLE audit_head (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        count INTEGER NOT NULL,
+        hash TEXT NOT NULL
+    );
+CREATE TABLE rates (namespace TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX rates_by_tool ON rates (namespace, name, at)
+    ;
