@@ -68,7 +68,7 @@ _UNSEEN = "\0"
 _WORDS = (
     r"(?:e[- ]?mail|send|pay|publish)(?:s|es|ing|ed)?|writ(?:e|es|ing)|delet(?:e|es|ed|ing)|transfer(?:s|red|ring)?"
 )
-_SPELT = re.sub("[a-z]", rf"\g<0>{_UNSEEN}*", _WORDS)
+_SPELT = re.sub(r"[a-z]|\[- ]\?", rf"\g<0>{_UNSEEN}*", _WORDS)
 _WRITING_WORDS = re.compile(rf"(?<![a-z])(?:{_SPELT})(?![a-z])", re.IGNORECASE | re.ASCII)
 _HYPHENS = dict.fromkeys((*range(0x2010, 0x2016), 0x2043, 0x2212), "-")
 _PACKAGE_NAME = re.compile(

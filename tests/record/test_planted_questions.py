@@ -148,13 +148,13 @@ def test_what_an_approval_is_made_of_stays_also_where_a_secret_is_a_part_of_it(t
         found = home.approvals.covering(put)
         assert found is not None
         assert (found.grant, found.digest, found.who) == (put.grant, put.digest, "somebody with ***")
-        deed = home.audit.list()[0]
+        deed = home.audit.latest()[0].deed
         assert deed.who == "somebody with ***"
         assert deed.detail.startswith(f"digest {'5f' * 32}; ")
         assert "host q8zp4lk29sxv7rt1bn6mwq2z.lambda-url.example:443" in deed.detail
         home.approvals.record(Approval("local", "x", Grant(), (), "none", "agent", "", who=RANDOM))
         home.approvals.revoke(1, RANDOM)
-        assert RANDOM not in repr(home.audit.list()) + repr(home.approvals.list())
+        assert RANDOM not in repr(home.audit.latest()) + repr(home.approvals.list())
 
 
 def test_a_masked_text_in_code_that_changed_since_an_earlier_yes_is_seen_to_have_changed() -> None:
