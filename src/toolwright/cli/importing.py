@@ -39,6 +39,8 @@ def import_(path: Path, everything: bool, replacing: bool, **options: Any) -> No
     _refuse_for({"all": everything, "replace": replacing}, ("all", "replace"), f"{path} is a file")
     with open_toolwright(options, asides(options["as_json"])) as tw, working(f"{path.name} is checked"):
         made = tw.import_file(path, name=options["name"], **about(options))
+    if made.verdicts and made.verdicts[-1].candidate.notes and not options["as_json"]:
+        err().print(f"note   {safe(made.verdicts[-1].candidate.notes)}", style="dim", markup=False)
     sys.exit(report(made, options["as_json"]))
 
 
