@@ -40,7 +40,10 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Make tools": {
         "make": ("toolwright.cli.make:make", "Make a tool from words, from a spec, or question by question."),
         "check": ("toolwright.cli.check:check", "Validate files with a function; register nothing."),
-        "import": ("toolwright.cli.importing:import_", "Take a file or a hand-made registry, through the validator."),
+        "import": (
+            "toolwright.cli.importing:import_",
+            "Take a file, a skill, a hand-made registry, through the validator.",
+        ),
         "edit": ("toolwright.cli.edit:edit", "Change a tool in your editor; it becomes the next version."),
     },
     "Keep the shelf": {

@@ -28,10 +28,10 @@ _STOPPED = 130
 @click.option("--replace", "replacing", is_flag=True, help="Of a folder: where a name is taken, be its next version.")
 @function_options
 def import_(path: Path, everything: bool, replacing: bool, **options: Any) -> None:
-    """Take the function in the file PATH, or the tools of the folder PATH with its manifest.json.
+    """Take the function in the file PATH, or the tools of the folder PATH: a registry with manifest.json, or a skill.
 
-    Each goes through the validator, with origin `person`; nothing is executed outside the sandbox. Powers that are
-    named for a folder are for those of its tools that cannot do without.
+    Of a LangChain @tool the plain function is taken. Each goes through the validator, with origin `person`; nothing is
+    executed outside the sandbox. Powers that are named for a folder are for those of its tools that cannot do without.
     """
     if path.is_dir():
         _refuse_for(options, _OF_ONE_FILE, f"{path} is a folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
 from collections.abc import Mapping
@@ -58,15 +59,27 @@ def arguments(version: ToolVersion) -> str:
     return shlex.quote(json.dumps(given, ensure_ascii=False))
 
 
+def names(version: ToolVersion) -> list[str]:
+    """Its parameters in the order of the function's head, which a record in canonical JSON does not keep."""
+    known = list(version.input_schema["properties"])
+    try:
+        head = ast.parse(f"def _({version.spec.parameters}): ...").body[0]
+    except SyntaxError:
+        return known
+    written = [one.arg for one in ast.walk(head) if isinstance(one, ast.arg)]
+    return sorted(known, key=lambda name: written.index(name) if name in written else len(written))
+
+
 def about(version: ToolVersion, how: str) -> dict[str, Any]:
     """What `texts.words.ready` takes; *how* is the command as typed."""
+    known = version.input_schema["properties"]
     lines = [
-        f"{version.description}",
+        version.description,
         "",
         f"  {signature(version)}",
         "",
         "Arguments are one JSON object, as a word or on standard input, or flags; the answer is JSON:",
-        *(f"  --{name.replace('_', '-')} {_kind(one)}" for name, one in version.input_schema["properties"].items()),
+        *(f"  --{name.replace('_', '-')} {_kind(known[name])}" for name in names(version)),
         "",
         f"{version} was granted, inside the sandbox:",
         *granted(version),
@@ -76,7 +89,7 @@ def about(version: ToolVersion, how: str) -> dict[str, Any]:
     return {
         "usage": f"{how} {arguments(version)}",
         "help": "\n".join(lines),
-        "schema": dict(version.input_schema),
+        "schema": {**version.input_schema, "properties": {name: known[name] for name in names(version)}},
     }
 
 

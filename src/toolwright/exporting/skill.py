@@ -80,7 +80,7 @@ def _described(version: ToolVersion) -> str:
 
 
 def _names(version: ToolVersion) -> str:
-    return ", ".join(version.input_schema["properties"]) or "no arguments"
+    return ", ".join(facts.names(version)) or "no arguments"
 
 
 def _cut(text: str, length: int) -> str:
