@@ -144,6 +144,7 @@ def built(place):
         do("registry restore backup", "registry", "restore", "--from", "kept.tar", "--home", "another")
         do("registry copy", "registry", "copy", "another", "third")
         do("registry export", "registry", "export", "files")
+        do("export", "export", "count_vowels", "--as", "skill", "-o", "skills")
         do("registry join", "registry", "join", "s3://my-bucket/x?table=toolwright", "--trust", "5f0c", exit_code=2)
         do("edit", "edit", "double", "--file", "double.py")
         do("prune", "prune", "--unused-days", "0")
@@ -253,6 +254,7 @@ EXPECTED = {
     "registry restore backup": "copied",
     "registry copy": "copied",
     "registry export": "exported",
+    "export": "export",
     "registry join": "error",
     "edited": "error",
     "unknown tool": "error",

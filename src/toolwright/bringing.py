@@ -15,6 +15,7 @@ from toolwright.consent import Approve, Consent, request_for
 from toolwright.editing import body_of, declared, doctests, edited_candidate, summary
 from toolwright.errors import SpecError, UserError
 from toolwright.forge import Forged
+from toolwright.langchaintools import of_langchain
 from toolwright.meant import function_in
 from toolwright.owntools import Usable
 from toolwright.policy import ApprovalAnswer
@@ -77,7 +78,12 @@ class Bringing:
     async def import_file(self, path: Path, name: str | None, asked: Mapping[str, Any]) -> Forged:
         """The function in *path* as a version with origin `person`, or the verdict that says why not."""
         source = read_source(path)
-        return await self.take(self.candidate(function_in(body_of(source), path, name), source, asked))
+        found = of_langchain(body_of(source), path, name)
+        if found is None:
+            return await self.take(self.candidate(function_in(body_of(source), path, name), source, asked))
+        said = {**declared(source), **found.said}
+        candidate = self.candidate(found.name, found.source, said | {key: one for key, one in asked.items() if one})
+        return await self.take(replace(candidate, notes="; ".join(found.notes)))
 
     async def take(self, candidate: Candidate, *, new_version: bool = False) -> Forged:
         """*candidate* as a version with origin `person`, or the verdict that says why not."""

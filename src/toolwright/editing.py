@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from toolwright import schema, toolfile
+from toolwright import schema, scriptblock, toolfile
 from toolwright.errors import NotFoundError, SpecError
 from toolwright.powers import POWER_LISTS
 from toolwright.schema import Signature
@@ -94,22 +94,25 @@ def _docstring(source: str, name: str) -> str:
 
 
 def body_of(text: str) -> str:
-    """The function's own source: of a tool's file the part between header and footer, of any other all of it."""
+    """The function's own source: of a tool's file the part between header and footer, of any other all of it.
+
+    But for a PEP 723 block: the tool's own file will have one, and may have no second.
+    """
     try:
         return toolfile.read(text).source
     except (SpecError, NotFoundError):
-        return text
+        return scriptblock.without_block(text)
 
 
 def declared(text: str) -> dict[str, Any]:
-    """What the header of a tool file says of it, as keywords of `validate`; nothing of any other text.
+    """What the header of a tool file says of it, as keywords of `validate`; of any other text the packages it asks for.
 
     It names powers and packages as a manifest would: they are still asked for.
     """
     try:
         header = toolfile.read(text).header
     except (SpecError, NotFoundError):
-        return {}
+        return {"packages": packages} if (packages := scriptblock.packages_of(text)) else {}
     powers = header.get("powers", {})
     said = dict(powers) if isinstance(powers, Mapping) else {}
     said |= {"description": header.get("description"), "effect": header.get("effect")}

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolwright.bringing import Bringing
-from toolwright.errors import EditedError, NotFoundError, SpecError, ToolwrightError
+from toolwright.errors import EditedError, NotFoundError, SpecError, ToolwrightError, UserError
 from toolwright.forge import Forged
+from toolwright.langchaintools import of_langchain
 from toolwright.manifests import Folder, Listed, Unusable, read_folder
 from toolwright.powers import POWER_LISTS, Grant
 from toolwright.registry import Registry
 from toolwright.schema import LARGEST_SOURCE, signature_of
 from toolwright.screen import screen
+from toolwright.skills import is_skill, read_skill
 from toolwright.stopping import in_thread
 from toolwright.tool import Candidate, ToolVersion, Verdict
 
@@ -85,7 +87,7 @@ async def import_folder(
     taken becomes the next version. UserError for a folder or manifest that cannot be read. Cancelling it ends with the
     report so far.
     """
-    folder = await asyncio.to_thread(read_folder, path, largest=LARGEST_SOURCE, everything=everything)
+    folder = await asyncio.to_thread(_read, path, everything)
     results: list[Taken | Left] = []
     for one in folder.entries:
         try:
@@ -96,6 +98,14 @@ async def import_folder(
         if on_each is not None:
             on_each(result, len(results), len(folder.entries))
     return _report(folder, results)
+
+
+def _read(path: Path, everything: bool) -> Folder:
+    if not is_skill(path):
+        return read_folder(path, largest=LARGEST_SOURCE, everything=everything)
+    if everything:
+        raise UserError(f"{path} is an Agent Skill, of which every script is looked at: leave out --all.")
+    return read_skill(path, largest=LARGEST_SOURCE)
 
 
 def _report(folder: Folder, results: Sequence[Taken | Left]) -> ImportReport:
@@ -114,6 +124,7 @@ async def _one(
     if isinstance(one, Unusable):
         return Left(one.name, one.file, "file" if one.reason == "file" else "manifest", one.detail)
     try:
+        one = _plain(one)
         candidate = bringing.candidate(one.name, one.source, one.said)
     except ToolwrightError as error:
         return Left(one.name, one.file, "unreadable", str(error))
@@ -133,6 +144,16 @@ async def _one(
         return Left(one.name, one.file, _REASONS.get(error.exit_code, "unreadable"), str(error))
 
 
+def _plain(one: Listed) -> Listed:
+    """*one*, as a plain function where it is a LangChain tool. UserError."""
+    found = of_langchain(one.source, Path(one.file), one.name)
+    if found is None:
+        return one
+    if found.name != one.name:
+        raise UserError(f"LangChain calls {one.name} {found.name!r}; call it so in the manifest, too.")
+    return replace(one, source=found.source, said={**found.said, **one.said}, notes=(*one.notes, *found.notes))
+
+
 def _result(one: Listed, made: Forged) -> Taken | Left:
     if made.version is None:
         verdict = made.verdicts[-1]
@@ -143,7 +164,7 @@ def _result(one: Listed, made: Forged) -> Taken | Left:
         return Left(one.name, one.file, reason, made.reason, verdict)
     if not made.won and made.version.digest != made.verdicts[-1].candidate.digest:
         return _name_taken(one, made.version)
-    return Taken(one.name, one.file, str(made.version), made.won, tuple(_to_add(one)))
+    return Taken(one.name, one.file, str(made.version), made.won, (*one.notes, *_to_add(one)))
 
 
 def _to_add(one: Listed) -> Iterator[str]:

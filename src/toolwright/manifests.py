@@ -33,6 +33,8 @@ class Listed:
     source: str
     said: Mapping[str, Any] = field(default_factory=dict)
     """Keywords of `Toolwright.validate`."""
+    notes: tuple[str, ...] = ()
+    """What was changed on the way, for whoever looks on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _pairs(folder: int, path: Path, everything: bool, largest: int) -> list[tupl
     """Names and what the manifest says of each, in its order; one that stands there twice comes once, as None."""
     where = path / MANIFEST
     try:
-        text = _text(folder, MANIFEST, LARGEST_MANIFEST)
+        text = text_in(folder, MANIFEST, LARGEST_MANIFEST)
     except FileNotFoundError:
         if everything:
             return []
@@ -91,7 +93,7 @@ def _pairs(folder: int, path: Path, everything: bool, largest: int) -> list[tupl
             f"{where} is not there. Write one ({_FORM}), or take every NAME.py of the folder with --all."
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{where}: {_why(error)}.") from error
+        raise UserError(f"{where}: {why_not(error)}.") from error
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
@@ -108,7 +110,7 @@ def _tool_files(folder: int, largest: int) -> Iterator[str]:
     for file in sorted(os.listdir(folder)):
         with suppress(OSError, ValueError):
             if file.endswith(".py"):
-                text = _text(folder, file, largest)
+                text = text_in(folder, file, largest)
                 if text.startswith("# /// script\n") and "\n# [tool.toolwright]\n" in text:
                     yield file.removesuffix(".py")
 
@@ -130,9 +132,9 @@ def _entry(folder: int, name: str, said: Any, largest: int) -> Listed | Unusable
     if outside := _outside(file):
         return Unusable(name, file, "file", f"{file!r} {outside}; only files inside the folder are read.")
     try:
-        source = _text(folder, file, largest)
+        source = text_in(folder, file, largest)
     except (OSError, ValueError) as error:
-        return Unusable(name, file, "file", f"{file!r}: {_why(error)}.")
+        return Unusable(name, file, "file", f"{file!r}: {why_not(error)}.")
     known = {key: _plain(said[key]) for key in (*_TEXTS, *_LISTS, *_FLAGS) if said.get(key) and key != "file"}
     return Listed(name, os.path.normpath(file), source, known)
 
@@ -163,7 +165,7 @@ def _outside(file: str) -> str:
     return "leads out of the folder" if ".." in file.split("/") else ""
 
 
-def _text(folder: int, file: str, largest: int) -> str:
+def text_in(folder: int, file: str, largest: int) -> str:
     """The text of *file* below the open *folder*, no link followed at any step. OSError, ValueError."""
     *above, last = [part for part in file.split("/") if part not in ("", ".")] or [file]
     opened = [os.dup(folder)]
@@ -194,7 +196,8 @@ def _read(descriptor: int, largest: int) -> str:
         raise ValueError(f"it is not UTF-8 (byte {error.start})") from None
 
 
-def _why(error: OSError | ValueError) -> str:
+def why_not(error: OSError | ValueError) -> str:
+    """What `text_in` met, in words."""
     if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
         return "it is a link, or lies behind one; links are not followed"
     if isinstance(error, FileNotFoundError):

@@ -215,7 +215,12 @@ def codec() -> str:
 @functools.cache
 def _machinery() -> str:
     """The footer's function: the codec, whole and indented, so that none of its names meets the tool's own."""
-    return textwrap.indent("def _toolwright():\n" + textwrap.indent(codec(), "    ") + _MAIN, "    ")
+    return textwrap.indent(machinery(), "    ")
+
+
+def machinery() -> str:
+    """The same at module level: `_toolwright()(function)` answers a command line, and gives its exit code."""
+    return "def _toolwright():\n" + textwrap.indent(codec(), "    ") + _MAIN
 
 
 def _footer(name: str) -> str:

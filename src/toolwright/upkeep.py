@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolwright import configfile, keeping
@@ -23,6 +24,7 @@ from toolwright.wiring import Parts
 if TYPE_CHECKING:
     from toolwright.checkup import Checkup
     from toolwright.costs import Costs, Recomputed
+    from toolwright.exporting import ToolExport
     from toolwright.permission import Explained
     from toolwright.sandbox.packagesets import PackageSet
     from toolwright.store.ledger import Grouping
@@ -79,6 +81,25 @@ class Upkeep(ABC):
         """
         days = self.settings.packages_days if unused_days is None else unused_days
         return self._parts.environments.collect(days)
+
+    def export(
+        self,
+        name: str,
+        form: str,
+        *,
+        version: int | None = None,
+        out: str | Path | None = None,
+        force: bool = False,
+    ) -> ToolExport:
+        """Write the tool *name* as a `script`, `package` (a wheel), `skill` or `mcp` (a server of its own).
+
+        *out* is the place itself or a folder for it, which is the current one without it; what stands there already is
+        replaced with *force* only. See docs/export.md. NotFoundError, UserError, RefusedError.
+        """
+        from toolwright.exporting import export
+
+        place = None if out is None else Path(out)
+        return export(self._parts.registry, self.settings.home, name, form, number=version, out=place, force=force)
 
     def config(self) -> list[configfile.SettingValue]:
         """Every setting: its value, where that comes from, its default."""

@@ -35,11 +35,15 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "search": ("toolwright.cli.shelf:search", "Find the tools that fit some words."),
         "show": ("toolwright.cli.show:show", "Show a tool: code, schemas, verdict, history, calls."),
         "call": ("toolwright.cli.call:call", "Call a tool with JSON or flags, in the sandbox."),
+        "export": ("toolwright.cli.export:export", "Take a tool along: as a script, a wheel, a skill, an MCP server."),
     },
     "Make tools": {
         "make": ("toolwright.cli.make:make", "Make a tool from words, from a spec, or question by question."),
         "check": ("toolwright.cli.check:check", "Validate files with a function; register nothing."),
-        "import": ("toolwright.cli.importing:import_", "Take a file or a hand-made registry, through the validator."),
+        "import": (
+            "toolwright.cli.importing:import_",
+            "Take a file, a skill, a hand-made registry, through the validator.",
+        ),
         "edit": ("toolwright.cli.edit:edit", "Change a tool in your editor; it becomes the next version."),
     },
     "Keep the shelf": {

@@ -14,6 +14,7 @@ from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
 from toolwright.cli.options import about, function_options, open_toolwright
 from toolwright.errors import ToolwrightError, UserError
+from toolwright.langchaintools import of_langchain
 from toolwright.meant import function_in
 
 if TYPE_CHECKING:
@@ -77,9 +78,12 @@ def _checked(tw: Toolwright, file: Path, options: dict[str, Any]) -> Checked:
     name = options["name"] or file.stem
     try:
         source = read(file)
-        name = function_in(source, file, options["name"])
+        found, said = of_langchain(source, file, options["name"]), about(options)
+        if found is not None:
+            source, said = found.source, {**found.said, **{key: one for key, one in said.items() if one}}
+        name = found.name if found is not None else function_in(source, file, options["name"])
         with working(f"{name} is checked"):
-            return Checked(file, name, tw.validate(name, source, **about(options)))
+            return Checked(file, name, tw.validate(name, source, **said))
     except UserError as error:
         return Checked(file, name, error=error)
 

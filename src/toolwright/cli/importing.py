@@ -28,10 +28,10 @@ _STOPPED = 130
 @click.option("--replace", "replacing", is_flag=True, help="Of a folder: where a name is taken, be its next version.")
 @function_options
 def import_(path: Path, everything: bool, replacing: bool, **options: Any) -> None:
-    """Take the function in the file PATH, or the tools of the folder PATH with its manifest.json.
+    """Take the function in the file PATH, or the tools of the folder PATH: a registry with manifest.json, or a skill.
 
-    Each goes through the validator, with origin `person`; nothing is executed outside the sandbox. Powers that are
-    named for a folder are for those of its tools that cannot do without.
+    Of a LangChain @tool the plain function is taken. Each goes through the validator, with origin `person`; nothing is
+    executed outside the sandbox. Powers that are named for a folder are for those of its tools that cannot do without.
     """
     if path.is_dir():
         _refuse_for(options, _OF_ONE_FILE, f"{path} is a folder")
@@ -39,6 +39,8 @@ def import_(path: Path, everything: bool, replacing: bool, **options: Any) -> No
     _refuse_for({"all": everything, "replace": replacing}, ("all", "replace"), f"{path} is a file")
     with open_toolwright(options, asides(options["as_json"])) as tw, working(f"{path.name} is checked"):
         made = tw.import_file(path, name=options["name"], **about(options))
+    if made.verdicts and made.verdicts[-1].candidate.notes and not options["as_json"]:
+        err().print(f"note   {safe(made.verdicts[-1].candidate.notes)}", style="dim", markup=False)
     sys.exit(report(made, options["as_json"]))
 
 
