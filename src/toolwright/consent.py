@@ -39,8 +39,8 @@ Approve = Callable[[ApprovalRequest], Answer | Awaitable[Answer]]
 class ApprovalBook(Protocol):
     """Where answers are kept."""
 
-    def record(self, approval: Approval) -> int:
-        """Keep *approval*; on disk when this returns. The number by which it is taken back."""
+    def record(self, approval: Approval, run_id: str = "") -> int:
+        """Keep *approval*, for a run if one asked; on disk when this returns. The number by which it is taken back."""
 
     def covering(self, question: Question) -> Approval | None:
         """An approval that holds for *question*, or None."""
@@ -193,7 +193,7 @@ class Consent:
             return answer
         given = approvals_of(request, answer, time.time())
         for approval in given:
-            await asyncio.to_thread(self.book.record, approval)
+            await asyncio.to_thread(self.book.record, approval, self.run_id)
         if not given:
             await self._noted("approved", question, answer.who, _ONCE[request.kind])
         return answer

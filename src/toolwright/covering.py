@@ -18,7 +18,9 @@ from toolwright.tool import ToolVersion, Verdict
 class Yeses(Protocol):
     """Where answers are kept."""
 
-    def came(self, question: Question, number: int, deed: Deed | None = None, *, once: bool = False) -> None:
+    def came(
+        self, question: Question, number: int, run_id: str, deed: Deed | None = None, *, once: bool = False
+    ) -> None:
         """Keep *deed*, and that version *number*, which asks *question*, came on a yes that holds, if it did.
 
         Both in one write, or none. *once*: not a second deed of its kind about that version.
@@ -49,7 +51,7 @@ class CoveredRegistry(Registry):
             if version.state == "active" and version.run_id and version.run_id == how.get("run_id"):
                 self.note_admitted(version)
             elif self._rests_on_a_yes(version):
-                self._yeses.came(_question(version), version.number)
+                self._yeses.came(_question(version), version.number, version.run_id)
         return admission
 
     def record_all(self, version: Usable, ended: Sequence[tuple[Call, Outcome]]) -> None:
@@ -72,11 +74,21 @@ class CoveredRegistry(Registry):
         self._came(version, what, once=False)
 
     def _came(self, version: ToolVersion, what: DeedWord, *, once: bool) -> None:
-        deed = Deed(version.origin, what, version.namespace, version.name, version.number, proof_of(version))
+        about = (version.namespace, version.name, version.number)
+        told = proof_of(version) + self._by_rule(version)
+        deed = Deed(version.origin, what, *about, told, run_id=version.run_id)
         if self._rests_on_a_yes(version):
-            self._yeses.came(_question(version), version.number, deed, once=once)
+            self._yeses.came(_question(version), version.number, version.run_id, deed, once=once)
         elif self._audit is not None and not (once and self._is_noted(version, what)):
             self._audit.add(deed)
+
+    def _by_rule(self, version: ToolVersion) -> str:
+        """Its powers and the rule that allowed them: that such a tool is made is a decision, if nobody was asked."""
+        question = _question(version)
+        decision = self._permission().policy.decide(question)
+        if not question.words() or decision.action != "allow":
+            return ""
+        return f"; {', '.join(question.words())}; allowed by {decision.rule}"
 
     def _rests_on_a_yes(self, version: ToolVersion) -> bool:
         return self._permission().approval(_question(version)) is not None

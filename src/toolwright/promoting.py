@@ -37,7 +37,8 @@ class Promoting(Withdrawing):
 
     def _note_placed(self, version: ToolVersion, what: DeedWord) -> None:
         """Note in the audit that *version* came onto the shelf, with all that goes with it: in one write, or none."""
-        self._note(version.origin, what, version.namespace, version.name, version.number, proof_of(version))
+        about = (version.namespace, version.name, version.number)
+        self._note(version.origin, what, *about, proof_of(version), version.run_id)
 
     def all_waiting(self) -> list[tuple[str, int]]:
         """Name and number of each version that waits for a promoter, by name and number."""

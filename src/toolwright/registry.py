@@ -369,9 +369,11 @@ class Registry(Promoting):
         done: DeedWord = "restored" if state == "active" else state
         self._note(who, what or done, entry.namespace, entry.name, entry.number, why)
 
-    def _note(self, who: str, what: DeedWord, namespace: str, name: str, number: int, detail: str) -> None:
+    def _note(
+        self, who: str, what: DeedWord, namespace: str, name: str, number: int, detail: str, run_id: str = ""
+    ) -> None:
         if self._audit is not None:
-            self._audit.add(Deed(who, what, namespace, name, number, hushed(detail)))
+            self._audit.add(Deed(who, what, namespace, name, number, hushed(detail), run_id=run_id))
 
     def _own_infos(self, tools: Sequence[OwnTool]) -> Infos:
         stats = self._calls.stats(self._namespace, {tool.name for tool in tools}) if tools else {}

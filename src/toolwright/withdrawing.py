@@ -33,7 +33,9 @@ class Withdrawing:
         """Change the state of a version, and note it in the audit, as *what* if not by the state. *room*: see Store."""
 
     @abstractmethod
-    def _note(self, who: str, what: DeedWord, namespace: str, name: str, number: int, detail: str) -> None:
+    def _note(
+        self, who: str, what: DeedWord, namespace: str, name: str, number: int, detail: str, run_id: str = ""
+    ) -> None:
         """Note a deed in the audit."""
 
     @abstractmethod

@@ -143,6 +143,14 @@ def test_widened_powers_are_asked_for_again_with_what_changed_and_one_yes_covers
             assert (covered.number, tw.registry.get("look").digest in covered.detail) == (1, True)
             newest = tw.grants()[-1]
             assert f"yes {newest.id} of" in covered.detail
+            told = [line.deed for line in reversed(tw.audit(run_id=run["run_id"]))]
+            assert [one.what for one in told if one.what != "run-ended"][:1] == ["run-begun"]
+            assert [one.what for one in told if one.name == "look"] == [
+                *["asked", "approved"] * 2, "admitted", "covered",
+            ], "the record of a run names who allowed what it made"  # fmt: skip
+            assert [one.detail.rpartition("; ")[2] for one in told if one.what == "approved"] == [
+                f"question {first}", f"question {second}",
+            ]  # fmt: skip
 
 
 def test_a_question_fits_a_screen_and_says_what_it_is_about(office):
@@ -176,7 +184,7 @@ def test_of_two_people_who_answer_at_once_the_first_counts_and_the_second_is_tol
     with place.open() as tw:
         assert len(tw.grants()) == (won["state"] == "approved")
         said = [line.deed.what for line in tw.audit(run_id=run["run_id"]) if line.deed.what in ("approved", "denied")]
-        assert said == ([] if won["answer"]["yes"] else ["denied"])
+        assert said == (["approved"] if won["answer"]["yes"] else ["denied"])
         assert tw.verify_audit().whole
 
 

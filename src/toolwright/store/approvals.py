@@ -33,12 +33,12 @@ class ApprovalBook:
         told = "; ".join(filter(None, [about(question), self._redaction.shown(reason.partition("\n")[0])]))
         self._audit.add(Deed(who, what, question.namespace, question.name, None, told, run_id=run_id))
 
-    def record(self, approval: Approval) -> int:
+    def record(self, approval: Approval, run_id: str = "") -> int:
         """Keep *approval*, from now unless it says since when; the number that `revoke` takes."""
         with self._data.writing() as db:
-            return self.add(db, approval)
+            return self.add(db, approval, run_id=run_id)
 
-    def add(self, db: sqlite3.Connection, approval: Approval, asked: int | None = None) -> int:
+    def add(self, db: sqlite3.Connection, approval: Approval, asked: int | None = None, run_id: str = "") -> int:
         """`record` within the transaction of *db*; *asked* is the number of the question that it answers."""
         approval = replace(approval, who=self._redaction.shown(approval.who))
         row = (
@@ -57,7 +57,9 @@ class ApprovalBook:
         )
         marks = ", ".join("?" * len(row))
         number = db.execute(f"INSERT INTO approvals ({_COLUMNS}, request) VALUES ({marks})", row).lastrowid
-        self._audit.add(_yes(approval, "approved", approval.who), within=db)
+        deed = _yes(approval, "approved", approval.who)
+        more = "" if asked is None else f"; question {asked}"
+        self._audit.add(replace(deed, detail=deed.detail + more, run_id=run_id), within=db)
         return int(number or 0)
 
     def covering(self, question: Question) -> Approval | None:
@@ -72,7 +74,9 @@ class ApprovalBook:
         with self._data.reading() as db:
             return [(row[-1], _approval(row)) for row in db.execute(sql, (time.time(), namespace)).fetchall()]
 
-    def came(self, question: Question, number: int, deed: Deed | None = None, *, once: bool = False) -> None:
+    def came(
+        self, question: Question, number: int, run_id: str, deed: Deed | None = None, *, once: bool = False
+    ) -> None:
         """Keep *deed*, and that version *number*, which asks *question*, came onto the shelf on a yes that holds.
 
         Both in one transaction: a kill leaves both or none. *once*: not a second deed of its kind about that version.
@@ -87,7 +91,7 @@ class ApprovalBook:
             row = (found[0], question.digest, number, time.time())
             if db.execute("INSERT OR IGNORE INTO covered VALUES (?, ?, ?, ?)", row).rowcount == 1:
                 told = f"{about(question)}; yes {found[0]} of {found[1].who}"
-                covered = Deed("toolwright", "covered", question.namespace, question.name, number, told)
+                covered = Deed("toolwright", "covered", question.namespace, question.name, number, told, run_id=run_id)
                 self._audit.add(covered, within=db)
 
     def digests(self, namespace: str, name: str, *, covered: bool = True) -> Sequence[str]:

@@ -164,7 +164,7 @@ class AskedBook:
             raise RefusedError(self._get(db, asked.id).said(), "answered")
         given = approvals_of(asked.request, answer, now)
         for approval in given:
-            self._approvals.add(db, approval, asked.id)
+            self._approvals.add(db, approval, asked.id, asked.run_id)
         if not answer.yes:
             self._note(db, asked, "denied", answer.who, answer.reason)
         elif not given:
