@@ -20,12 +20,14 @@ _VARYING = [
     ("NUMBER", r"(?<=_s\": )[\d.e+-]+|(?<=_s=)[\d.e+-]+|(?<=\"at\": )[\d.e+-]+|(?<=_at\": )[\d.e+-]+"),
     ("NUMBER", r"(?<=\"last_used\": )[\d.e+-]+|(?<=_bytes\": )\d+|(?<=_bytes=)\d+"),
 ]
+_BY_CHANCE = " ended with the call"
+"""Stands behind a host that was reached where the guest is gone before its connection is seen to close."""
 _MASKS = re.compile("|".join(f"(?P<m{number}>{pattern})" for number, (_, pattern) in enumerate(_VARYING)))
 
 
 def masked(line: str) -> str:
     """*line* with a word for whatever differs from run to run; where it has one, or draws a line, white space is one size."""
-    bare = line.rstrip()
+    bare = line.rstrip().removesuffix(_BY_CHANCE)
     named = _MASKS.sub(lambda found: f"<{_VARYING[int((found.lastgroup or 'm0')[1:])][0]}>", bare)
     drawn = re.sub(r"([─━═-])\1{3,}", r"\1\1\1\1", named)
     return bare if drawn == bare else re.sub(r" {2,}", "  ", drawn)
