@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolwright.listing import ToolInfo
     from toolwright.store.asked import Asked
     from toolwright.store.calls import Stats
+    from toolwright.store.tokens import TokenInfo
     from toolwright.tool import ToolVersion, Verdict
     from toolwright.trace import Run
 
@@ -228,3 +229,8 @@ def run_as_json(run: Run) -> dict[str, Any]:
 def continues(settings: Mapping[str, Any]) -> str:
     """The run that one with these *settings* goes on from; '' for none."""
     return str(settings.get("continues") or "")
+
+
+def token_as_json(token: TokenInfo) -> dict[str, Any]:
+    """A bearer token, but not the token itself."""
+    return {"name": token.name, "scopes": list(token.scopes), "since": token.since, "until": token.until}
