@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -25,13 +25,20 @@ def application(tw: Toolwright, hosts: Sequence[str]) -> tuple[ASGIApp, Followin
     """The application, which answers to *hosts* alone, and what it has under way. Made on the loop that serves it."""
     following = Following(tw)
     routes = [Route(PATH, _document, methods=["GET"])]
-    routes += [Route(one.path, _answering(one, tw, following), methods=[one.method]) for one in OPERATIONS]
+    by_path: dict[str, dict[str, Operation]] = {}
+    for one in OPERATIONS:
+        by_path.setdefault(one.path, {})[one.method] = one
+    # One route for each path: what it says to another method names all of its own.
+    routes += [Route(path, _answering(some, tw, following), methods=list(some)) for path, some in by_path.items()]
     return Guard(Router(routes=routes, redirect_slashes=False), tw, hosts), following
 
 
-def _answering(one: Operation, tw: Toolwright, following: Following) -> Callable[[Request], Awaitable[Response]]:
+def _answering(
+    by_method: Mapping[str, Operation], tw: Toolwright, following: Following
+) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return await one.answered(request, tw, following)
+        method = "GET" if request.method == "HEAD" else request.method
+        return await by_method[method].answered(request, tw, following)
 
     return answer
 

@@ -91,8 +91,10 @@ def _in_query(one: Operation) -> list[dict[str, Any]]:
 def _responses(one: Operation) -> dict[str, Any]:
     reasons = [*_EVERY, *(_OF_TOKENS if one.scopes else ()), *(_OF_BODIES if one.takes else ()), *one.problems]
     streams = one.media_type == "text/event-stream"
-    schema = {"type": "string"} if streams else ref(one.gives)
-    done = _content(f"`{one.gives}`, one each `data`" if streams else one.gives, one.media_type, schema)
+    schema = ref("ServerSent") if streams else ref(one.gives)
+    done = _content(
+        f"Server-sent; the `data` of each is an `{one.gives}`" if streams else one.gives, one.media_type, schema
+    )
     if one.status == 202:
         done["headers"] = {"Location": {"schema": {"type": "string"}, "description": "the run"}}
     over = {"204": {"description": "The run is over, and there is nothing more to tell."}} if streams else {}

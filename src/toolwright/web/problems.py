@@ -11,7 +11,6 @@ from starlette.responses import Response
 from toolwright.errors import (
     EditedError,
     FaultError,
-    ModelError,
     NotFoundError,
     RefusedError,
     RetiredError,
@@ -59,7 +58,6 @@ KINDS: Mapping[str, Kind] = {
     "too-many-runs": Kind(429, "Too many runs are under way"),
     "fault": Kind(500, "The machine, or this program, is at fault"),
     "settings": Kind(500, "The server is not set up for this"),
-    "model": Kind(502, "The language model failed"),
     "no-model": Kind(503, "No language model can be had here"),
     "no-sandbox": Kind(503, "No sandbox can be had here"),
     "busy": Kind(503, "The server has its hands full"),
@@ -113,7 +111,6 @@ def problem_of(error: ToolwrightError) -> Problem:
         (NotFoundError, "not-found"),
         (SettingsError, "settings"),
         (UserError, "invalid"),
-        (ModelError, "model"),
         (SandboxError, "no-sandbox"),
         (FaultError, "fault"),
     ):

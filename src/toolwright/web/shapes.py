@@ -222,6 +222,7 @@ SHAPES: Mapping[str, Schema] = {
     "Run": _RUN,
     "Runs": _object({"runs": _list("Run")}),
     "Event": _EVENT,
+    "ServerSent": _object({"id": TEXT, "event": _EVENT["properties"]["kind"], "data": TEXT}),
     "Trace": _object({"run": ref("Run"), "events": _list("Event"), "calls": {"type": "array", "items": ANY_OBJECT}}),
     "Question": _QUESTION,
     "Questions": _object({"questions": _list("Question")}),
