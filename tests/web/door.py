@@ -98,7 +98,8 @@ class Door:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.process.communicate()[1]
-        self.url = json.loads(line)["url"]
+        self.first = json.loads(line)
+        self.url = self.first["url"]
         self.port = urlsplit(self.url).port
 
     def head(self, token: str | None = "all", **headers: str) -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 
 import pytest
 from door import DOUBLE, Writer
+from jsonschema import Draft202012Validator
 
 from cli.shop import alive, as_json, at_model, family, toolwright
+from docs_support.pages import page
 from outside.endpoint import Endpoint
 from toolwright import Toolwright
 
@@ -80,6 +83,11 @@ def test_what_does_not_come_to_its_end_is_cut_short_and_can_be_gone_on_with(serv
     model.gate.set()
     words = ["run", "--resume", run_id, "--home", str(door.home), "--json", *at_model(model.url)]
     assert as_json(toolwright(door.home, *words))["made"] == ["double@1"]
+
+
+def test_the_first_line_of_a_server_is_as_the_page_says(served):
+    schema = json.loads(page("docs/json.md").of("json")[0].text)
+    Draft202012Validator({**schema, "$ref": "#/$defs/serving"}).validate(served().first)
 
 
 def test_a_server_with_nothing_to_do_ends_at_once(served):

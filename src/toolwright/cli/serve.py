@@ -44,6 +44,9 @@ def serve(address: str, **options: Any) -> None:
                 print_json({"type": "serving", "url": at, "home": str(tw.settings.home)})
             else:
                 out().print(f"serving {safe(str(tw.settings.home))} at {at}", markup=False, soft_wrap=True)
+            if host not in ("localhost", "::1") and not host.startswith("127."):
+                said = "It can be reached from beyond this machine, in plain HTTP: put a proxy with TLS before it."
+                err().print(said, style="yellow", markup=False, soft_wrap=True)
             if not tw.tokens():
                 said = "Nobody can come in yet: `toolwright tokens add NAME --scope read` makes a token."
                 err().print(said, style="yellow", markup=False, soft_wrap=True)

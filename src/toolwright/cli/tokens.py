@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolwright.cli import figures
-from toolwright.cli.approvals import opened, until_option
+from toolwright.cli.approvals import opened
 from toolwright.cli.grouping import Group
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe
@@ -47,7 +47,9 @@ def tokens(ctx: click.Context, /, **options: Any) -> None:
 @click.option(
     "--scope", "scopes", multiple=True, required=True, type=click.Choice(_SCOPES), help="What it is good for; repeat."
 )
-@until_option
+@click.option(
+    "--until", metavar="WHEN", help="How long the token holds: friday, 2026-12-04, 2026-12-04T18:00, 12h, 7d."
+)
 @home_options
 def add(name: str, scopes: tuple[str, ...], until: str | None, **options: Any) -> None:
     """Make a token called NAME, and print it: this once, since the home keeps only its hash."""
