@@ -87,7 +87,7 @@ def test_each_problem_that_it_names_is_one_that_there_is(document):
                     reasons = response["description"].partition("`reason`: ")[2].rstrip(".").split(", ")
                     assert {KINDS[reason].status for reason in reasons} == {int(status)}
                     named |= set(reasons)
-    assert named >= set(KINDS) - {"no-such-path", "method", "no-sandbox"}
+    assert named >= set(KINDS) - {"no-such-path", "method"}
 
 
 def test_the_page_lists_every_operation_and_every_problem():

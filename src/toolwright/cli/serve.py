@@ -37,6 +37,7 @@ def serve(address: str, **options: Any) -> None:
     if "approvals.away" not in load(options["home"]).origins:
         options["away"] = "pause"  # nobody sits at a terminal here, and there is a way to answer
     with open_toolwright(options, ask=False) as tw, listening(host, port) as bound:
+        nobody = not tw.tokens()  # and one that cannot be read is said before anybody is served
         at = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
 
         def ready() -> None:
@@ -47,7 +48,7 @@ def serve(address: str, **options: Any) -> None:
             if host not in ("localhost", "::1") and not host.startswith("127."):
                 said = "It can be reached from beyond this machine, in plain HTTP: put a proxy with TLS before it."
                 err().print(said, style="yellow", markup=False, soft_wrap=True)
-            if not tw.tokens():
+            if nobody:
                 said = "Nobody can come in yet: `toolwright tokens add NAME --scope read` makes a token."
                 err().print(said, style="yellow", markup=False, soft_wrap=True)
 

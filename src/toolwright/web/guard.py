@@ -73,7 +73,12 @@ class Guard:
         if kind.lower() != "bearer" or not text.strip():
             said = "Send `Authorization: Bearer TOKEN`; `toolwright tokens add NAME --scope read` makes a token."
             return None, Problem("no-token", said, _BEARER)
-        token = await asyncio.to_thread(self._tw.token, text.strip())
+        try:
+            token = await asyncio.to_thread(self._tw.token, text.strip())
+        except ToolwrightError as error:
+            log.error("The tokens cannot be read: %s", error)  # where they lie is nobody's business yet
+            said = "The tokens of this home cannot be read; the server has said more on its standard error."
+            raise Problem("settings", said) from None
         if token is not None:
             return token, None
         said = "Nobody has this token here, or it was taken back, or its time is over; `toolwright tokens` lists them."

@@ -14,7 +14,6 @@ from toolwright.errors import (
     NotFoundError,
     RefusedError,
     RetiredError,
-    SandboxError,
     SettingsError,
     ToolwrightError,
     UserError,
@@ -59,7 +58,6 @@ KINDS: Mapping[str, Kind] = {
     "fault": Kind(500, "The machine, or this program, is at fault"),
     "settings": Kind(500, "The server is not set up for this"),
     "no-model": Kind(503, "No language model can be had here"),
-    "no-sandbox": Kind(503, "No sandbox can be had here"),
     "busy": Kind(503, "The server has its hands full"),
     "stopping": Kind(503, "The server is being stopped"),
 }
@@ -111,7 +109,6 @@ def problem_of(error: ToolwrightError) -> Problem:
         (NotFoundError, "not-found"),
         (SettingsError, "settings"),
         (UserError, "invalid"),
-        (SandboxError, "no-sandbox"),
         (FaultError, "fault"),
     ):
         if isinstance(error, kind):
