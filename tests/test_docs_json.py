@@ -91,6 +91,11 @@ def built(place):
         do("grants", "grants")
         do("grants add", "grants", "add", "--host", "api.example.com", "--until", "7d")
         do("grants revoke", "grants", "revoke", str(found.last("grants add")["id"]))
+        do("tokens add", "tokens", "add", "laptop", "--scope", "read")
+        do("tokens", "tokens")
+        do("tokens revoke", "tokens", "revoke", "laptop")
+        # What it prints when it serves is held to the page beside its clients: tests/web.
+        do("serve", "serve", "--http", "nowhere", exit_code=2)
         do("run capped", "run", "How many vowels are there?", "--max-cost", "0", exit_code=3)
         do("costs", "costs")
         do("costs by tool", "costs", "--by", "tool")
@@ -190,6 +195,10 @@ EXPECTED = {
     "grants": "grants",
     "grants add": "grant",
     "grants revoke": "grant",
+    "tokens add": "token",
+    "tokens": "tokens",
+    "tokens revoke": "token",
+    "serve": "error",
     "run capped": "result",
     "costs": "costs",
     "costs by tool": "costs",
@@ -298,7 +307,7 @@ def test_one_object_is_printed_where_the_page_says_one(printed):
 
 
 def test_every_schema_of_the_page_is_met_by_something(printed):
-    parts = {"info", "check", "not-copied", "keyid", "cost-row", "audit-line", "asked", "yes"}
+    parts = {"serving", "info", "check", "not-copied", "keyid", "cost-row", "audit-line", "asked", "yes"}
     assert {line["type"] for line in printed.all() if not is_event(line)} | {"result", "event"} | parts == set(
         SCHEMA["$defs"]
     )

@@ -1,17 +1,20 @@
-"""The half of the Python door for people: the questions that wait, answers to them, and the yeses that hold."""
+"""The half of the Python door for people: questions that wait, answers, yeses that hold, and who may come in."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
+from toolwright import tokens
 from toolwright.errors import UserError
 from toolwright.granting import Granted, grant, granted, revoke
 from toolwright.moments import moment, words
 from toolwright.policy import ApprovalAnswer
 from toolwright.settings import Settings
 from toolwright.store.asked import Asked
+from toolwright.store.tokens import TokenInfo
 from toolwright.whoever import person_here
 from toolwright.wiring import Parts
 
@@ -65,6 +68,25 @@ class Answering(ABC):
     def revoke(self, grant: int, *, who: str = "") -> Granted:
         """Take back the yes of that number; the next call that needs it is held up. NotFoundError."""
         return revoke(self._parts.home, self.settings.namespace, grant, who)
+
+    def tokens(self) -> list[TokenInfo]:
+        """The bearer tokens of this home, by name: what each is good for, and until when; never the token itself."""
+        return tokens.listed(self._parts.home)
+
+    def add_token(self, name: str, scopes: Sequence[str], *, until: Until = None, who: str = "") -> TokenInfo:
+        """Make a bearer token for the HTTP door, good for *scopes* (`read`, `run`, `make`, `approve`).
+
+        Its `text` is told this once; the home keeps a hash. UserError.
+        """
+        return tokens.added(self._parts.home, self.settings.namespace, name, scopes, _at(until), who)
+
+    def revoke_token(self, name: str, *, who: str = "") -> TokenInfo:
+        """Take a token back; the next request with it is refused. NotFoundError."""
+        return tokens.revoked(self._parts.home, self.settings.namespace, name, who)
+
+    def token(self, text: str) -> TokenInfo | None:
+        """The token that *text* is; None for one that nobody has, that was taken back, or whose time is over."""
+        return tokens.whose(self._parts.home, text)
 
 
 def _at(until: Until) -> float | None:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from toolwright.errands import Errands
 from toolwright.errors import UserError
 from toolwright.household import Options
 from toolwright.looping import on_this_loop
+from toolwright.making import Making
 from toolwright.policy import ApprovalAnswer
 from toolwright.portal import CLOSED, Portal, at_exit
 from toolwright.runs import RunResult
@@ -114,6 +115,7 @@ class Toolwright(Upkeep, Errands, Answering):
         out: str | Path | None = None,
         resume: str | None = None,
         history: RunResult | Run | str | None = None,
+        make: Mapping[str, Any] | None = None,
         sink: Sink | None = None,
     ) -> RunResult:
         """Do *task* and wait. Ctrl-C ends the run, keeps its trace and returns its result `cancelled`.
@@ -121,10 +123,11 @@ class Toolwright(Upkeep, Errands, Answering):
         *files* are put into the tools' work folder, read-only, and so are *untrusted* ones, whose text nobody vouches
         for (docs/policy.md); what tools leave is copied to *out*. *resume* goes on with the run of that id instead.
         *history* is a run (its result, record or id) whose conversation *task* goes on with: what was said, its files,
-        its tools. Raises UserError before anything began (no model, no such file).
+        its tools. *make*, in place of a task, is a request for a tool (the keywords of `request_new_tool`): as `make`
+        does it, but on record and able to wait. Raises UserError before anything began (no model, no such file).
         """
         return self._portal.run(
-            self._run(task, self._options(files, out, untrusted), resume, history, self._approve, sink)
+            self._run(task, self._options(files, out, untrusted), resume, history, make, self._approve, sink)
         )
 
     async def arun(
@@ -136,12 +139,13 @@ class Toolwright(Upkeep, Errands, Answering):
         out: str | Path | None = None,
         resume: str | None = None,
         history: RunResult | Run | str | None = None,
+        make: Mapping[str, Any] | None = None,
         sink: Sink | None = None,
     ) -> RunResult:
         """`run`, awaited. An async `approve` runs on the caller's loop."""
         approve = on_this_loop(self._approve)
         return await self._portal.run_from_loop(
-            self._run(task, self._options(files, out, untrusted), resume, history, approve, sink)
+            self._run(task, self._options(files, out, untrusted), resume, history, make, approve, sink)
         )
 
     async def stream(
@@ -180,18 +184,28 @@ class Toolwright(Upkeep, Errands, Answering):
         options: Options,
         resume: str | None,
         history: RunResult | Run | str | None,
+        make: Mapping[str, Any] | None,
         approve: Approve | None,
         sink: Sink | None,
     ) -> RunResult:
         run_id, heard = resume or new_run_id(), self._parts.switchboard
+        making = Making(self._parts, self.settings, approve, heard, run_id)
         with heard.listening(run_id, sink or Silence()):
             if resume is not None:
                 if history is not None:
                     raise UserError("A resumed run goes on with what it began with; leave out `history`.")
                 await self._parts.registry.opened()
-                result = await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
+                if making.is_one():
+                    result = await making.resume()
+                else:
+                    result = await self._parts.orchestrator.resume(run_id, approve=approve, sink=heard)
                 await asyncio.to_thread(self._tell_end, result)
                 return result
+            if make is not None:
+                if task or history is not None or options.files:
+                    raise UserError("A run that makes a tool has no task, no files and no history; leave them out.")
+                self._may_make()
+                return await making.begin(make)
             if not task.strip():
                 raise UserError("The task is empty; say in a sentence what is to be done.")
             await self._parts.registry.opened()

@@ -26,6 +26,8 @@ DeedWord = Literal[
     "run-begun",
     "run-ended",  # detail: status
     "budget-stop",  # a model call was not made; detail: limit, value, wanted
+    "token-added",  # a bearer token for the HTTP door, by its name; detail: its scopes
+    "token-revoked",
     "costs-recomputed",  # settled costs were reckoned anew by another table of prices
     "runs-deleted",  # detail: how many, which
     "retention",  # old traces, values or prompts were removed; detail: how many

@@ -24,6 +24,7 @@ from toolwright.settingvalues import (
     days_of,
     dollars_of,
     flag_of,
+    hosts_of,
     name_of,
     paths_of,
     reference_of,
@@ -73,6 +74,19 @@ class Answering:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """What the HTTP door takes: hosts, bytes and seconds of a request, requests in a minute, at once; its end."""
+
+    hosts: tuple[str, ...] = ()
+    body_bytes: int = 1024 * 1024
+    receive_s: float = 10.0
+    requests_per_minute: int = 600
+    requests: int = 64
+    runs: int = 8
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, with its default; `origins` says where each value came from."""
 
@@ -118,6 +132,7 @@ class Settings:
     """A person's own tools: the name to register each under (or ''), and `module:function`."""
     mcp: tuple[str, ...] = ()
     """MCP servers whose tools are a person's own: a command or an address each."""
+    serve: Serving = field(default_factory=Serving)
     origins: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, Any] = field(default_factory=dict)
     """What was said of each key that is not left to its default, as it was read."""
@@ -176,6 +191,13 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "policy": text_of,
     "approvals.away": choice_of("deny", "pause"),
     "approvals.timeout_s": seconds_of,
+    "serve.hosts": hosts_of,
+    "serve.body_bytes": at_least_one_of,
+    "serve.receive_s": seconds_of,
+    "serve.requests_per_minute": at_least_one_of,
+    "serve.requests": at_least_one_of,
+    "serve.runs": at_least_one_of,
+    "serve.grace_s": seconds_of,
     "keep.traces_days": days_of,
     "keep.values_days": days_of,
     "keep.prompts_days": days_of,
@@ -242,7 +264,7 @@ def _spelled(found: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
 
 
 def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    named = {"approvals", "keep", "functions", "mcp", "sandbox", "origins", "said", *ROLES}
+    named = {"approvals", "keep", "functions", "mcp", "sandbox", "serve", "origins", "said", *ROLES}
     others = {"home", "policy", "limits", "budget", *_OF_ALL_CALLS, *named}
     plain = {one.name for one in fields(Settings)} - others
     return Settings(
@@ -256,6 +278,7 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         calls_per_minute=read.get("limits.calls_per_minute"),
         approvals=Answering(**_table(read, "approvals.")),
         keep=Keep(**_table(read, "keep.")),
+        serve=Serving(**_table(read, "serve.")),
         sandbox=BoxSettings(**_table(read, "sandbox.")),
         budget=Budget(**_table(read, "budget.")),
         functions=_functions(read),

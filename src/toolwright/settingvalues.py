@@ -127,6 +127,15 @@ def paths_of(value: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def hosts_of(value: Any) -> tuple[str, ...]:
+    """Names of hosts as a Host header says them, without a port, in small letters."""
+    found = tuple(text_of(one).lower() for one in _listed(value, None))
+    for host in found:
+        if not re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]", host):
+            raise ValueError(f"must be names of hosts without a port, and {host!r} is none")
+    return found
+
+
 def servers_of(value: Any) -> tuple[str, ...]:
     """Several texts, one a line."""
     return tuple(map(text_of, _listed(value, "\n")))

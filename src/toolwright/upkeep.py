@@ -227,9 +227,9 @@ class Upkeep(ABC):
         """
         return self._parts.home.audit.verify(None if head is None else head_from(head))
 
-    def events(self, run_id: str) -> list[Event]:
-        """Everything that happened in a run, in order. NotFoundError."""
-        return self._parts.home.runs.events(self.run_record(run_id).id)
+    def events(self, run_id: str, *, after: int = 0) -> list[Event]:
+        """Everything that happened in a run, in order, behind the first *after*. NotFoundError."""
+        return self._parts.home.runs.events(self.run_record(run_id).id, after)
 
     def recorded_calls(self, run_id: str) -> list[dict[str, Any]]:
         """How each call of a tool in a run ended, with all that it printed and asked of hosts: see docs/json.md.

@@ -52,6 +52,10 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "restore": ("toolwright.cli.prune:restore", "Put a retired tool back."),
         "registry": ("toolwright.cli.registry:registry", "Retire, restore, import, rebuild."),
     },
+    "Let others in": {
+        "serve": ("toolwright.cli.serve:serve", "Serve shelf, runs and questions over HTTP, on loopback."),
+        "tokens": ("toolwright.cli.tokens:tokens", "Make, list and take back the tokens for `serve`."),
+    },
     "Set it up": {
         "config": ("toolwright.cli.config:config", "Show and change the settings."),
         "policy": ("toolwright.cli.policy:policy", "Say which rule decides about a tool, and why."),

@@ -13,6 +13,7 @@ from toolwright.cli.grouping import Group
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import home_options
+from toolwright.forms import question_as_json
 from toolwright.moments import moment
 from toolwright.moments import words as spelled
 from toolwright.policy import ApprovalAnswer
@@ -46,7 +47,7 @@ def approvals(ctx: click.Context, /, every: bool, **options: Any) -> None:
     with opened(options) as (home, settings):
         found = home.asked.list(settings.namespace, every=every)
     if options["as_json"]:
-        print_json({"type": "questions", "questions": [as_json(one) for one in found]})
+        print_json({"type": "questions", "questions": [question_as_json(one) for one in found]})
     elif found:
         out().print(*_listed(found), sep="\n", soft_wrap=not out().is_terminal)
     else:
@@ -62,7 +63,7 @@ def show(number: int, code: bool, **options: Any) -> None:
     with opened(options) as (home, settings):
         asked = home.asked.get(number, settings.namespace)
     if options["as_json"]:
-        print_json({"type": "question", **as_json(asked, whole=True)})
+        print_json({"type": "question", **question_as_json(asked, whole=True)})
         return
     _print_question(asked)
     if code:
@@ -108,7 +109,7 @@ def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> Non
         asked = home.asked.answer(number, answer, settings.namespace, strict=True)
         goes_on = _goes_on(home, asked.run_id)
     if options["as_json"]:
-        print_json({"type": "question", **as_json(asked)})
+        print_json({"type": "question", **question_as_json(asked)})
         return
     scope = " and every tool that asks for its hosts" if answer.yes and answer.scope == "host" else ""
     until = "" if answer.until is None else f", until {spelled(answer.until)}"
@@ -141,36 +142,6 @@ def opened(options: dict[str, Any], *, made: bool = False) -> Iterator[tuple[Hom
         raise NotFoundError(f"There is no home.db in {settings.home}: nobody was asked. Name the home with --home DIR.")
     with closing(Home.open(settings.home)) as home:
         yield home, settings
-
-
-def as_json(asked: Asked, *, whole: bool = False) -> dict[str, Any]:
-    """A question for `--json`; *whole*: with the code, and the code that had a yes before."""
-    request, question, answer = asked.request, asked.request.question, asked.answer
-    powers = [
-        {"power": one, "why": request.reasons.get(one, ""), "used": one not in request.unused}
-        for one in question.words()
-    ]
-    said = answer and {"yes": answer.yes, "who": answer.who, "reason": answer.reason, "at": asked.answered_at}
-    return {
-        "id": asked.id,
-        "state": asked.state,
-        "run_id": asked.run_id,
-        "kind": request.kind,
-        "name": question.name,
-        "description": question.description,
-        "powers": powers,
-        "effect": question.effect,
-        "origin": question.origin,
-        "digest": question.digest,
-        "taint": list(request.taint),
-        "checks": list(request.checks),
-        "examples": list(request.examples),
-        "dollars": request.dollars,
-        "asked_at": asked.at,
-        "until": asked.until,
-        "answer": said,
-        **({"source": request.source, "before": request.before} if whole else {}),
-    }
 
 
 def _print_question(asked: Asked) -> None:

@@ -15,10 +15,11 @@ from click.shell_completion import CompletionItem
 from toolwright.call import Status
 from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
-from toolwright.cli.mapping import Mapped, arguments_in, exit_code, list_in, outcome_as_json
-from toolwright.cli.naming import NOT_TO_BE_READ, at_home, complete_tool, named, near_misses, own_tool
+from toolwright.cli.mapping import Mapped, arguments_in, exit_code, list_in
+from toolwright.cli.naming import NOT_TO_BE_READ, at_home, complete_tool, named, near_misses
 from toolwright.cli.options import box_options, open_toolwright, own_options
 from toolwright.errors import EditedError, RetiredError, UserError
+from toolwright.forms import outcome_as_json, own_tool
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright

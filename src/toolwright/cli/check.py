@@ -14,6 +14,7 @@ from toolwright.cli.live import asides, print_json, working
 from toolwright.cli.look import err, out, safe
 from toolwright.cli.options import about, function_options, open_toolwright
 from toolwright.errors import ToolwrightError, UserError
+from toolwright.forms import checks_as_json
 from toolwright.langchaintools import of_langchain
 from toolwright.meant import function_in
 
@@ -130,7 +131,7 @@ def _as_json(one: Checked) -> dict[str, Any]:
         "file": str(one.file),
         "name": one.name,
         "passed": verdict is not None and verdict.passed,
-        "checks": [] if verdict is None else checks.as_json(verdict),
+        "checks": [] if verdict is None else checks_as_json(verdict),
         "untested": [] if verdict is None else list(verdict.untested),
         "pending": None if verdict is None else checks.pending(verdict),
         "error": None if one.error is None else str(one.error),

@@ -48,11 +48,3 @@ def exit_code(verdict: Verdict) -> int:
     """Of a verdict that did not pass: 4 refused, 7 a fault of the machine, else 1."""
     status = "" if verdict.pending is None else verdict.pending.status.value
     return {"denied": 4, "needs-approval": 4, "fault": 7}.get(status, 1)
-
-
-def as_json(verdict: Verdict) -> list[dict[str, Any]]:
-    """The checks for scripts."""
-    return [
-        {"check": one.name, "passed": one.passed, "detail": one.detail, "wall_s": one.wall_s, "notes": list(one.notes)}
-        for one in verdict.checks
-    ]

@@ -13,9 +13,10 @@ from toolwright.cli.editor import edited_in, editor_words
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, on_terminal, safe
 from toolwright.cli.make import report
-from toolwright.cli.naming import name_argument, near_misses, own_tool
+from toolwright.cli.naming import name_argument, near_misses
 from toolwright.cli.options import about, box_options, edit_options, open_toolwright
 from toolwright.errors import EditedError, UserError
+from toolwright.forms import own_tool
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright

@@ -35,11 +35,6 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def success_rate(info: ToolInfo) -> float | None:
-    """Share of the calls that count which gave a value; None if there were none."""
-    return info.ok / info.calls if info.calls else None
-
-
 def percent(rate: float | None) -> str:
     """`92%`, or `-`. Only all is 100%, and only none is 0%."""
     if rate is None:

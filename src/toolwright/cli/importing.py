@@ -16,6 +16,7 @@ from toolwright.cli.make import report
 from toolwright.cli.options import about, function_options, open_toolwright
 from toolwright.errors import UserError
 from toolwright.folders import ImportReport, Left, Taken
+from toolwright.forms import checks_as_json
 
 _OF_ONE_FILE = ("name", "description", "input_params", "return_type", "examples")
 _POWERS = ("hosts", "packages", "secrets", "reads", "writes", "plain_secrets", "subprocess")
@@ -120,7 +121,7 @@ def as_json(found: ImportReport) -> dict[str, Any]:
                 "file": one.file,
                 "reason": one.reason,
                 "detail": one.detail,
-                "checks": checks.as_json(one.verdict) if one.verdict is not None else [],
+                "checks": checks_as_json(one.verdict) if one.verdict is not None else [],
             }
             for one in found.left
         ],

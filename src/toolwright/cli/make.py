@@ -16,6 +16,7 @@ from toolwright.cli.live import print_json, progress, working
 from toolwright.cli.look import dollars, err, on_terminal, out, safe
 from toolwright.cli.options import model_options, open_toolwright
 from toolwright.errors import RefusedError
+from toolwright.forms import checks_as_json
 from toolwright.trace import Cost, Event, Sink
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def report(forged: Forged, as_json: bool, cost: Cost | None = None) -> int:
     verdict = forged.verdicts[-1] if forged.verdicts else None
     if as_json:
         name = str(version) if version else None
-        ran = checks.as_json(verdict) if verdict else []
+        ran = checks_as_json(verdict) if verdict else []
         spent = {} if cost is None else {"cost": _cost_as_json(cost)}
         print_json({"type": "made", "made": name, "fresh": forged.won, "reason": forged.reason, "checks": ran, **spent})
     elif version is not None:

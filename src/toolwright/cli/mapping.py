@@ -14,6 +14,7 @@ from toolwright.call import Status
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe, short, waiting
 from toolwright.errors import UserError
+from toolwright.forms import outcome_as_json
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -111,20 +112,6 @@ class Mapped:
         if counts.keys() - {"ok"} or err().is_terminal:
             words = ", ".join(f"{count} {status}" for status, count in counts.items())
             err().print(f"{len(found)} calls: {words or 'none'}", markup=False)
-
-
-def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as `--json` prints it; `egress` is there where a host was asked for."""
-    return {
-        "status": outcome.status.value,
-        "value": outcome.value,
-        "detail": outcome.detail,
-        "reason": outcome.reason,
-        "files": [file.path for file in outcome.files],
-        "output": outcome.output,
-        "usage": {"wall_s": outcome.usage.wall_s, "cpu_s": outcome.usage.cpu_s},
-        **({"egress": list(outcome.egress)} if outcome.egress else {}),
-    }
 
 
 def _files(found: Sequence[Outcome]) -> list[str]:

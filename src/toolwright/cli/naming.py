@@ -52,11 +52,6 @@ def close_to(tw: Toolwright, name: str) -> str:
     return f"Did you mean {' or '.join(like)}?" if like else ""
 
 
-def own_tool(tw: Toolwright, name: str) -> ToolInfo | None:
-    """The person's own function of that name (origin `host`), if there is one."""
-    return next((one for one in tw.registry.list() if one.name == name and one.origin == "host"), None)
-
-
 def complete_tool(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The names on the shelf that begin with *incomplete*, each with its sentence; for NAME arguments.
 

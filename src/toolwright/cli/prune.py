@@ -12,11 +12,12 @@ from click.core import ParameterSource
 from toolwright.cli import figures
 from toolwright.cli.live import print_json, working
 from toolwright.cli.look import err, on_terminal, out, safe
-from toolwright.cli.naming import complete_retired, complete_tool, named, near_misses, own_tool
+from toolwright.cli.naming import complete_retired, complete_tool, named, near_misses
 from toolwright.cli.options import home_options, open_toolwright
 from toolwright.cli.pages import paged, pager_option
-from toolwright.cli.shelf import as_info, label
+from toolwright.cli.shelf import label
 from toolwright.errors import UserError
+from toolwright.forms import info_as_json, own_tool
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,7 +63,9 @@ def prune(ctx: click.Context, /, yes: bool, packages: bool, **options: Any) -> N
         at_once = [str(one.info) for one in tw.prune_by_policy(found)]
         if options["as_json"]:
             gone = [*at_once, *_retired(tw, [one for one in found if yes and str(one.info) not in at_once])]
-            proposals = [{"reason": one.reason, "evidence": one.evidence, "tool": as_info(one.info)} for one in found]
+            proposals = [
+                {"reason": one.reason, "evidence": one.evidence, "tool": info_as_json(one.info)} for one in found
+            ]
             print_json({"type": "pruned", "proposals": proposals, "retired": gone})
             return
         if tw.settings.store != "files":

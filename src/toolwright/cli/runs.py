@@ -17,6 +17,7 @@ from toolwright.cli.live import Live, print_json
 from toolwright.cli.look import dollars, duration, err, out, safe, short
 from toolwright.cli.options import home_options, open_toolwright
 from toolwright.cli.pages import paged, pager_option
+from toolwright.forms import continues, run_as_json
 from toolwright.trace import RunStatus, is_run_id
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def runs(ctx: click.Context, /, limit: int, offset: int, status: RunStatus | Non
     with open_toolwright(options, ask=False) as tw:
         found = tw.runs(limit=limit, offset=offset, status=status)
     if options["as_json"]:
-        print_json({"type": "runs", "runs": [_as_json(run) for run in found]})
+        print_json({"type": "runs", "runs": [run_as_json(run) for run in found]})
     elif found:
         paged(*_listed(found), pager=options["pager"])
     elif status or offset:
@@ -79,7 +80,7 @@ def show(run_id: str, **options: Any) -> None:
         calls = tw.recorded_calls(run.id) if options["as_json"] else []
         before = [] if options["as_json"] else _before(tw, run)
     if options["as_json"]:
-        print_json({"type": "run", "run": _as_json(run), "events": list(map(asdict, events)), "calls": calls})
+        print_json({"type": "run", "run": run_as_json(run), "events": list(map(asdict, events)), "calls": calls})
     else:
         paged(*_story(run, events, before), pager=options["pager"])
 
@@ -88,12 +89,8 @@ for one in (delete, prune):
     runs.add_command(one)
 
 
-def _as_json(run: Run) -> dict[str, Any]:
-    return {**asdict(run), "continues": _continues(run)}
-
-
 def _continues(run: Run) -> str:
-    return str(run.settings.get("continues") or "")
+    return continues(run.settings)
 
 
 def _before(tw: Toolwright, run: Run) -> list[Run]:

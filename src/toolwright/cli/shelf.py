@@ -13,6 +13,7 @@ from toolwright.cli.live import Live, print_json
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
+from toolwright.forms import info_as_json, success_rate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,7 +54,7 @@ def tools(key: str, **options: Any) -> None:
     start, limit = options["offset"], options["limit"]
     shown = ordered[start : None if limit is None else start + limit]
     if options["as_json"]:
-        print_json({"type": "tools", "tools": [as_info(info) for info in shown], "total": len(ordered)})
+        print_json({"type": "tools", "tools": [info_as_json(info) for info in shown], "total": len(ordered)})
     elif shown:
         paged(*listed(shown), pager=options["pager"])
     else:
@@ -89,36 +90,12 @@ def search(words: tuple[str, ...], limit: int, **options: Any) -> None:
     if hint:
         err().print(f"note: {hint}", markup=False)
     if options["as_json"]:
-        matches = [{**as_info(match.info), "score": match.score} for match in found]
+        matches = [{**info_as_json(match.info), "score": match.score} for match in found]
         print_json({"type": "tools", "tools": matches, "total": len(matches)})
     elif found:
         paged(*listed([match.info for match in found]), pager=options["pager"])
     else:
         err().print(f"No tool fits {' '.join(words)!r}. `toolwright tools` lists all.", markup=False)
-
-
-def as_info(info: ToolInfo) -> dict[str, Any]:
-    """A tool in a list, as JSON."""
-    return {
-        "name": info.name,
-        "version": info.number,
-        "description": info.description,
-        "powers": list(info.powers),
-        "packages": list(info.packages),
-        "effect": info.effect,
-        "origin": info.origin,
-        "state": info.state,
-        "calls": info.calls,
-        "ok": info.ok,
-        "success_rate": figures.success_rate(info),
-        "last_used": info.last_used,
-        "created_at": info.created_at,
-        "dollars": info.dollars,
-        "digest": info.digest,
-        "model": info.model,
-        "run_id": info.run_id,
-        "shelf": info.shelf,
-    }
 
 
 def in_order(infos: Sequence[ToolInfo], key: str, *, reverse: bool = False) -> list[ToolInfo]:
@@ -140,7 +117,7 @@ def _lines(infos: Sequence[ToolInfo]) -> list[str]:
             label(info),
             info.origin,
             figures.counted(info.calls, "call"),
-            f"{figures.percent(figures.success_rate(info))} ok" if info.calls else "-",
+            f"{figures.percent(success_rate(info))} ok" if info.calls else "-",
             f"used {figures.date(info.last_used)}",
             figures.cost(info),
             figures.powers(info),
@@ -174,7 +151,7 @@ def _table(infos: Sequence[ToolInfo]) -> list[RenderableType]:
     columns: dict[str, list[str]] = {
         "tool": [label(info) for info in infos],
         "calls": [str(info.calls) for info in infos],
-        "ok": [figures.percent(figures.success_rate(info)) for info in infos],
+        "ok": [figures.percent(success_rate(info)) for info in infos],
         "powers": [figures.powers(info).removeprefix("no powers") for info in infos],
         "last used": [figures.ago(info.last_used, now) for info in infos],
         "origin": [info.origin for info in infos],

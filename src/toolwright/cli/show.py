@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,19 +12,17 @@ from toolwright.call import COUNTS_AGAINST_TOOL
 from toolwright.cli import checks, figures, provenance
 from toolwright.cli.live import print_json
 from toolwright.cli.look import dollars, duration, out, safe
-from toolwright.cli.naming import name_argument, named, near_misses, own_tool
+from toolwright.cli.naming import name_argument, named, near_misses
 from toolwright.cli.options import home_options, open_toolwright, own_options
 from toolwright.cli.pages import paged, pager_option
-from toolwright.errors import EditedError, NotFoundError, UserError
+from toolwright.errors import UserError
+from toolwright.forms import tool_as_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
     from toolwright.app import Toolwright
-    from toolwright.registry import ToolInfo
-    from toolwright.store.calls import Stats
-    from toolwright.tool import ToolVersion
 
 _COUNTING = ["ok", *sorted(status.value for status in COUNTS_AGAINST_TOOL)]
 
@@ -81,116 +77,7 @@ def described(tw: Toolwright, name: str) -> list[RenderableType]:
 def _found(tw: Toolwright, name: str) -> dict[str, Any]:
     wanted, number = named(name)
     with near_misses(tw, wanted):
-        own = own_tool(tw, wanted) if number in (None, 0) else None
-        return _own_record(tw, own) if own else _record(tw, _seen(tw, wanted, number))
-
-
-def _seen(tw: Toolwright, name: str, number: int | None) -> ToolVersion:
-    """The version as `get` gives it, or one that waits to be promoted, for reading."""
-    try:
-        return tw.registry.get(name, number)
-    except EditedError as error:
-        if error.reason != "not-promoted":
-            raise
-        with suppress(NotFoundError):
-            return tw.registry.waiting(name, number)[0]
-        raise
-
-
-def _record(tw: Toolwright, version: ToolVersion) -> dict[str, Any]:
-    """What is known of a version; its keys are those of `show --json`."""
-    candidate, spec = version.candidate, version.spec
-    stats = tw.registry.stats(version.name, version.number)
-    history = [info for info in tw.registry.history(version.name) if info.origin != "host"]
-    shelf = next((info.shelf for info in history if info.number == version.number), "")
-    return {
-        "type": "tool",
-        "name": version.name,
-        "version": version.number,
-        "description": spec.description,
-        "digest": version.digest,
-        "origin": version.origin,
-        "state": version.state,
-        "effect": candidate.effect,
-        "powers": candidate.grant.to_json(),
-        "packages": list(candidate.lock),
-        "signature": f"{spec.name}({spec.parameters}) -> {spec.returns}",
-        "input_schema": dict(spec.input_schema),
-        "output_schema": dict(spec.output_schema),
-        "examples": [example.text for example in spec.examples],
-        "source": candidate.source,
-        "checks": checks.as_json(version.verdict),
-        "untested": list(version.verdict.untested),
-        "created_at": version.created_at,
-        "run_id": version.run_id,
-        "model": version.model,
-        "requests": list(version.requests),
-        "parent": candidate.parent,
-        "calls": _calls(stats),
-        "history": [f"{info.name}@{info.number} {info.state}" for info in history],
-        "versions": [_version(tw, info) for info in history],
-        "dollars": next((info.dollars for info in history if info.number == version.number), None),
-        "file": str(_file(Path(shelf) if shelf else tw.settings.home, version)),
-        "shelf": shelf,
-        "from": "",
-    }
-
-
-def _calls(stats: Stats) -> dict[str, Any]:
-    return {**stats.to_json(), "success_rate": stats.ok / stats.calls if stats.calls else None}
-
-
-def _version(tw: Toolwright, info: ToolInfo) -> dict[str, Any]:
-    changes = tw.registry.changes(info.name, info.number)
-    return {
-        "version": info.number,
-        "state": info.state,
-        "origin": info.origin,
-        "created_at": info.created_at,
-        "dollars": info.dollars,
-        "changes": [{"state": one.state, "at": one.at, "who": one.who, "why": one.why} for one in changes],
-    }
-
-
-def _file(home: Path, version: ToolVersion) -> Path:
-    from toolwright.store.files import tool_folder
-
-    return tool_folder(home, version.namespace, version.name) / f"{version.number}.py"
-
-
-def _own_record(tw: Toolwright, info: ToolInfo) -> dict[str, Any]:
-    """What is known of a person's own tool: it is not stored, so it has no verdict and no history."""
-    return {
-        "type": "tool",
-        "name": info.name,
-        "version": info.number,
-        "description": info.description,
-        "digest": info.digest,
-        "origin": info.origin,
-        "state": info.state,
-        "effect": info.effect,
-        "powers": {},
-        "packages": [],
-        "signature": f"{info.name}({info.parameters})",
-        "input_schema": dict(info.input_schema),
-        "output_schema": dict(info.output_schema),
-        "examples": [],
-        "source": "",
-        "checks": [],
-        "untested": [],
-        "created_at": info.created_at,
-        "run_id": "",
-        "model": "",
-        "requests": [],
-        "parent": None,
-        "calls": _calls(tw.registry.stats(info.name, info.number)),
-        "history": [],
-        "versions": [],
-        "dollars": None,
-        "file": "",
-        "shelf": "",
-        "from": getattr(tw.registry.find(info.name), "source", ""),
-    }
+        return tool_as_json(tw, wanted, number)
 
 
 def _shown(record: dict[str, Any]) -> Iterator[RenderableType]:

@@ -90,11 +90,11 @@ class RunBook:
         with self._data.writing() as db:
             db.execute("INSERT INTO events (run_id, at, kind, data) VALUES (?, ?, ?, ?)", row)
 
-    def events(self, run_id: str) -> list[Event]:  # type: ignore[valid-type]  # `list` is a method above
-        """What happened in a run, in order; empty for a run that nobody knows."""
-        sql = "SELECT kind, run_id, data, at FROM events WHERE run_id = ? ORDER BY id"
+    def events(self, run_id: str, after: int = 0) -> list[Event]:  # type: ignore[valid-type]  # `list` is a method above
+        """What happened in a run, in order, behind the first *after*; empty for a run that nobody knows."""
+        sql = "SELECT kind, run_id, data, at FROM events WHERE run_id = ? ORDER BY id LIMIT -1 OFFSET ?"
         with self._data.reading() as db:
-            rows = db.execute(sql, (run_id,)).fetchall()
+            rows = db.execute(sql, (run_id, after)).fetchall()
         return [Event(row[0], row[1], json.loads(row[2]), row[3]) for row in rows]
 
     def last_kind(self, run_id: str) -> str:
