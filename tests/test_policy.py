@@ -68,7 +68,7 @@ def test_a_host_has_one_form_however_it_is_written(written, canonical):
         "example.com:65536", "example.com:x", "example.com:", "example.com:1:2", "example.com:٣", "[::1", "[::1]x",
         "[example.com]:80", "[]", "fe80::1%eth0", "127.1", "2130706433", "0x7f000001", "1.2.3.4.5", "*.0x1",
         "a" * 64 + ".com", "http://http://example.com", "example.com\n",
-        "tcp://example.com", "tcp://*.example.com:25", "tcp://:25", "tcp://a.com:25/x", "tcp://a.com:0", "tcp://tcp://a.com:1",
+        "tcp://example.com", "tcp://*.example.com:25", "tcp:// *.example.com:25", "tcp://\n*.example.com:25", "tcp://:25", "tcp://a.com:25/x", "tcp://a.com:0", "tcp://tcp://a.com:1",
         "tcp://a.com:25?x", "tcp://", "tcp://[::1]", "udp://a.com:53",
     ],
 )  # fmt: skip

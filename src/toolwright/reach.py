@@ -33,7 +33,7 @@ def host_power(text: str) -> str:
         raise SpecError(f"host {text!r} is not a host name: letters outside ASCII are written in their xn-- form.")
     rest = text.strip().lower()
     if rest.startswith(TCP):
-        return _tcp_power(text, rest.removeprefix(TCP))
+        return _tcp_power(text, rest.removeprefix(TCP).strip())
     port = 443
     if "://" in rest:
         scheme, rest = rest.split("://", 1)
