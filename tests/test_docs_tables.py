@@ -10,7 +10,9 @@ import pytest
 
 from docs_support.command_tree import all_commands, spelled
 from docs_support.pages import code, page
+from docs_support.reasons import reasons
 from toolwright import Toolwright, errors, orchestrator, powers, settings
+from toolwright.ceilings import CEILINGS, reached
 from toolwright.cli import COMMANDS, cli
 from toolwright.cli.call import EXIT as _EXIT
 from toolwright.cli.run import EXIT_CODES
@@ -169,6 +171,16 @@ def test_every_kind_of_event_is_in_the_table():
 def test_every_word_of_the_audit_is_in_the_table():
     rows = page("docs/record.md").table("word")
     assert {word for row in rows for word in code(row["word"])} == set(get_args(DeedWord))
+
+
+def test_every_reason_of_a_refusal_or_a_question_is_in_the_table():
+    rows = page("docs/guardrails.md").table("what stops it")
+    assert {word for row in rows for word in code(row["`reason`"])} == reasons()
+
+
+def test_every_limit_is_shown_as_it_is_met():
+    shown = page("docs/guardrails.md").text
+    assert not [name for name in CEILINGS if reached(name, 77).partition("77 ")[2].partition("(")[0] not in shown]
 
 
 def test_every_key_of_a_rule_is_in_the_table():

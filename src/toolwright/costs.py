@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
@@ -253,9 +252,3 @@ def _tools(
         saved = 0.0 if not others else None if dollars is None else dollars * len(others)
         found.append(replace(row, use=Use(sum(used.values()), len(others), saved)))
     return found
-
-
-def days_ago(days: int, now: float | None = None) -> float:
-    """Midnight of this machine's clock, so many days ago, in Unix seconds."""
-    at = time.localtime(time.time() if now is None else now)
-    return time.mktime((at.tm_year, at.tm_mon, at.tm_mday - days, 0, 0, 0, 0, 0, -1))

@@ -23,6 +23,7 @@ _AT_ONCE = 100
 """Runs that are held together: each takes an open file."""
 _WAITS = ("needs-approval",)
 """States of runs that a person still has to say something to."""
+_CURE = "`toolwright approvals` shows the question; --force (force=True) deletes the run all the same."
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _held(
         for run_id in run_ids:
             folder = home.path / "runs" / run_id
             if home.runs.get(run_id).status in _WAITS and not force:
-                left.append((run_id, f"Run {run_id} waits for a person's answer."))
+                left.append((run_id, f"Run {run_id} waits for a person's answer. {_CURE}"))
                 continue
             if not folder.exists():
                 holding.callback(_remove_folders, home, [run_id])  # holding it makes one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolwright.errors import UserError
+from toolwright.errors import FaultError, SettingsError, UserError
 from toolwright.trace import Cost, Run, RunStatus
 
 _LONGEST_REASON = 2000
@@ -150,8 +151,15 @@ def looked_at(folder: Path, run_id: str) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, run_id: str, how: int) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("a") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        said = f"{folder} cannot be written ({error.strerror})."
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise SettingsError(f"{said} Choose another home with --home DIR or $TOOLWRIGHT_HOME.") from error
+        raise FaultError(f"{said} Nothing was done.") from error
+    with lock as file:
         try:
             fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:

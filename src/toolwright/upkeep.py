@@ -18,7 +18,7 @@ from toolwright.portal import Portal
 from toolwright.settings import Settings
 from toolwright.specifying import Specifying
 from toolwright.store.audit import AuditLine, Verified, head_from
-from toolwright.trace import Event, Run, RunStatus, Silence, Sink, is_run_id, new_run_id
+from toolwright.trace import Event, Run, RunStatus, Silence, Sink, new_run_id
 from toolwright.wiring import Parts
 
 if TYPE_CHECKING:
@@ -148,20 +148,8 @@ class Upkeep(ABC):
 
         NotFoundError, also where several begin so: it names them.
         """
-        if is_run_id(run_id):
-            return self._parts.home.runs.get(run_id)
-        if run_id == "last":
-            newest = self.runs(limit=1)
-            if not newest:
-                raise NotFoundError("There are no runs yet; `toolwright run TASK` makes one.")
-            return newest[0]
-        if not run_id or not set(run_id) <= set("0123456789abcdef-"):
-            raise UserError(f"{run_id!r} is not the id of a run; `toolwright runs` lists them.")
-        found = self._parts.home.runs.beginning(run_id)
-        if len(found) != 1:
-            several = f"Several runs have an id that begins with {run_id!r}: {', '.join(found[:5])}."
-            raise NotFoundError(several if found else f"No run has an id {run_id!r}; `toolwright runs` lists them.")
-        return self._parts.home.runs.get(found[0])
+        runs = self._parts.home.runs
+        return runs.get(runs.named(run_id))
 
     def costs(
         self,

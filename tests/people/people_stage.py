@@ -61,7 +61,7 @@ class Office:
         self.endpoint.__enter__()
         return self
 
-    def __exit__(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self.endpoint.__exit__()
         self.page.__exit__()
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 import click
 
 from toolwright.cli.grouping import Group
-from toolwright.errors import ToolwrightError
+from toolwright.errors import FaultError, ToolwrightError
 
 GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Do a task": {
@@ -162,6 +162,7 @@ def main(command: click.Command = cli) -> None:
     # once more, is a fifth of a command's time.
     gc.set_threshold(200_000, 30, 30)
     ends = _Ends()
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character in an answer is no reason to end
@@ -172,6 +173,10 @@ def main(command: click.Command = cli) -> None:
         # The reader of a pipe left (`| head`): that is no error of ours; keep the interpreter from flushing into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as error:
+        if not _cannot_be_said(error):
+            raise
+        code = FaultError.exit_code
     except KeyboardInterrupt:
         _complain("stopped.")
         code = STOPPED
@@ -179,6 +184,30 @@ def main(command: click.Command = cli) -> None:
         ends.leave()
     gc.freeze()
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Give a command that was started without one of its three streams (`>&-`) one that takes everything."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 -- for good
+
+
+def _cannot_be_said(error: OSError) -> bool:
+    """Whether it was the place of the output that failed, such as a full disk; then that is said, and it is let go."""
+    if error.filename is not None:  # it was a file that has a name
+        return False
+    try:
+        print(flush=True)  # a further line says whether it is that place
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain(f"What it prints could not be written ({error.strerror}). Name another place for its output.")
+        return True
+    return False
 
 
 def _complete(command: click.Command) -> NoReturn:

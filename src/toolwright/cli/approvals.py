@@ -36,7 +36,15 @@ until_option = click.option(
 )
 
 
-@click.group(cls=Group, invoke_without_command=True)
+class _Approvals(Group):
+    """Knows a number at the place of a command."""
+
+    def hint(self, ctx: click.Context, name: str) -> str:
+        """That a question is shown with `show`."""
+        return f"Did you mean `toolwright approvals show {name}`?" if name.isdecimal() else super().hint(ctx, name)
+
+
+@click.group(cls=_Approvals, invoke_without_command=True)
 @click.option("--all", "every", is_flag=True, help="The answered ones, too.")
 @home_options
 @click.pass_context
@@ -139,7 +147,10 @@ def opened(options: dict[str, Any], *, made: bool = False) -> Iterator[tuple[Hom
 
     settings = load(options.get("home"))
     if not made and not (settings.home / "home.db").exists():
-        raise NotFoundError(f"There is no home.db in {settings.home}: nobody was asked. Name the home with --home DIR.")
+        raise NotFoundError(
+            f"There is no home.db in {settings.home}: nobody was asked there, or said yes. "
+            "Name the home with --home DIR."
+        )
     with closing(Home.open(settings.home)) as home:
         yield home, settings
 

@@ -6,23 +6,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolwright.cli import figures
 from toolwright.cli.completing import complete_run
+from toolwright.cli.days import midnight
 from toolwright.cli.grouping import Group
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import home_options
 from toolwright.cli.pages import paged, pager_option
+from toolwright.trace import is_run_id
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from toolwright.store.audit import AuditBook, AuditLine, Verified
+    from toolwright.store.audit import AuditLine, Verified
+    from toolwright.store.home import Home
 
 _LONGEST = 120
 
@@ -40,8 +42,10 @@ def audit(ctx: click.Context, /, limit: int, run_id: str, name: str, pager: bool
     """List what was decided in this home, newest first: asked, approved, denied, admitted, retired, run, and more."""
     if ctx.invoked_subcommand is not None:
         return
-    with _book(options) as book:
-        found = book.latest(run_id=run_id, name=name, limit=limit)
+    with _home(options) as home:
+        # A run that was deleted has its lines still: a whole id need not be on record.
+        run_id = run_id if not run_id or is_run_id(run_id) else home.runs.named(run_id)
+        found = home.audit.latest(run_id=run_id, name=name, limit=limit)
     if options["as_json"]:
         print_json({"type": "audit", "lines": [as_line(one) for one in found]})
     elif found:
@@ -62,8 +66,8 @@ def verify(head: str | None, **options: Any) -> None:
     from toolwright.store.audit import head_from
 
     known = None if head is None else head_from(head)
-    with _book(options) as book:
-        found = book.verify(known)
+    with _home(options) as home:
+        found = home.audit.verify(known)
     if options["as_json"]:
         body = {"whole": found.whole, "count": found.head.count, "hash": found.head.hash, "line": found.line}
         print_json({"type": "audit-verified", **body, "problem": found.problem, "unchained": found.unchained})
@@ -73,12 +77,13 @@ def verify(head: str | None, **options: Any) -> None:
 
 
 @audit.command()
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Only from this day on: 2026-12-04.")
+@click.option("--since", metavar="DAY", help="Only from this day on: 2026-12-04, today or 7d.")
 @home_options
-def export(since: datetime | None, **options: Any) -> None:
+def export(since: str | None, **options: Any) -> None:
     """Print every line as JSON Lines, oldest first; the last line is the head, which `audit verify --head` takes."""
-    with _book(options) as book:
-        head, lines = book.export(0.0 if since is None else since.timestamp())
+    start = 0.0 if since is None else midnight(since, "--since")
+    with _home(options) as home:
+        head, lines = home.audit.export(start)
         for line in lines:
             print_json({"type": "deed", **as_line(line)})
     print_json({"type": "audit-head", "count": head.count, "hash": head.hash})
@@ -90,8 +95,8 @@ def as_line(line: AuditLine) -> dict[str, Any]:
 
 
 @contextmanager
-def _book(options: dict[str, Any]) -> Iterator[AuditBook]:
-    """The audit of the home alone: the rest of it may be damaged, and is not needed."""
+def _home(options: dict[str, Any]) -> Iterator[Home]:
+    """The books of the home alone: settings and shelf may be damaged, and are not needed."""
     from toolwright.errors import NotFoundError
     from toolwright.homes import find_home
     from toolwright.store.home import Home
@@ -100,7 +105,7 @@ def _book(options: dict[str, Any]) -> Iterator[AuditBook]:
     if not (home / "home.db").exists():
         raise NotFoundError(f"There is no home.db in {home}, and so no audit. Name the home with --home DIR.")
     with closing(Home.open(home)) as opened:
-        yield opened.audit
+        yield opened
 
 
 def _verdict(found: Verified) -> str:

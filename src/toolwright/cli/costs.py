@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolwright.cli.days import midnight
 from toolwright.cli.live import print_json
 from toolwright.cli.look import cut, out, safe
 from toolwright.cli.options import home_options, open_toolwright
@@ -45,30 +44,16 @@ def costs(by: Any, since: str | None, until: str | None, tenant: str | None, rec
         if recompute:
             _tell_recomputed(tw.recompute_costs(), options["as_json"])
             return
-        start = _day(since or ("all" if by == "tool" else f"{_DAYS}d"), "--since")
-        end = None if until is None else _day(until, "--until", after=1)
+        since = since or ("all" if by == "tool" else f"{_DAYS}d")
+        start = 0.0 if since == "all" else midnight(since, "--since")
+        end = None if until is None else midnight(until, "--until", after=1)
+        if end is not None and end <= start:
+            raise UserError(f"--until {until!r} lies before --since {since!r}; name the later day with --until.")
         found = tw.costs(by, since=start, until=end, tenant=tenant)
     if options["as_json"]:
         print_json({"type": "costs", **found.to_json()})
     else:
         paged(*_shown(found), pager=options["pager"])
-
-
-def _day(text: str, option: str, after: int = 0) -> float:
-    """The midnight that *text* names, *after* days later; 0 is the beginning of all."""
-    from toolwright.costs import days_ago
-
-    if text == "all" and not after:
-        return 0.0
-    if text == "today":
-        return days_ago(-after)
-    if (found := re.fullmatch(r"(\d{1,5})d", text)) is not None:
-        return days_ago(int(found[1]) - after)
-    if (found := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", text)) is not None:
-        year, month, day = map(int, found.groups())
-        if year >= 1970 and 1 <= month <= 12 and 1 <= day <= 31:
-            return time.mktime((year, month, day + after, 0, 0, 0, 0, 0, -1))
-    raise UserError(f"{option} {text!r} is no day; write 2026-11-30, today, or 7d for seven days ago.")
 
 
 def _tell_recomputed(done: Recomputed, as_json: bool) -> None:

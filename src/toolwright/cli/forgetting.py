@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolwright.cli.completing import complete_run
+from toolwright.cli.days import midnight
 from toolwright.cli.figures import counted
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, on_terminal, out, safe
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run_ids", metavar="ID...", nargs=-1, shell_complete=complete_run)
-@click.option("--before", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="All that began before: 2026-12-04.")
+@click.option("--before", metavar="DAY", help="All that began before: 2026-12-04, today or 7d.")
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @click.option("--conversation", is_flag=True, help="Those that go on from them, too.")
 @click.option("--force", is_flag=True, help="Those that wait for a person's answer, too.")
 @click.option("--yes", is_flag=True, help="Do not ask before many go.")
 @home_options
-def delete(run_ids: tuple[str, ...], before: datetime | None, every: bool, conversation: bool, **options: Any) -> None:
+def delete(run_ids: tuple[str, ...], before: str | None, every: bool, conversation: bool, **options: Any) -> None:
     """Delete runs for good: what happened, was said and came out, and their files. Costs and the audit stay.
 
     Of the runs ID all or none go. With --before or --all, those stay that are under way, wait for a person, or that
@@ -41,9 +42,9 @@ def delete(run_ids: tuple[str, ...], before: datetime | None, every: bool, conve
         if run_ids:
             done = tw.delete_runs(*run_ids, conversation=conversation, force=options["force"])
         else:
-            _agreed("every run" if before is None else f"every run from before {before:%Y-%m-%d}", options["yes"])
-            when = datetime.now() if before is None else before
-            done = tw.delete_runs_before(when.timestamp(), force=options["force"])
+            when = time.time() if before is None else midnight(before, "--before")
+            _agreed("every run" if before is None else f"every run from before {before}", options["yes"])
+            done = tw.delete_runs_before(when, force=options["force"])
     if options["as_json"]:
         left = [{"run": run, "why": why} for run, why in done.left]
         print_json({"type": "runs-deleted", "deleted": list(done.runs), "left": left})

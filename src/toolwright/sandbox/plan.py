@@ -76,7 +76,7 @@ def refusal(job: Job, profile: str) -> str:
         if path == "/" or any(path_within(path, own) for own in _SYSTEM):
             return f"path {path} cannot be granted: it holds more than files. Name the folder that the tool needs."
         if not os.path.exists(path):
-            return f"path {path} was granted but does not exist."
+            return f"path {path} was granted but does not exist. Put it back, or grant another one."
         real = handed.real(path)
         if real != path:
             # Also a link that a tool has put there: what was granted is a place, not where something points to.

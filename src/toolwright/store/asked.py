@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from toolwright.approving import approvals_of, as_seen, as_shown, checked, request_from
 from toolwright.deeds import Deed, DeedWord
-from toolwright.errors import NotFoundError, RefusedError
+from toolwright.errors import NotFoundError, RefusedError, SettingsError
 from toolwright.moments import words
 from toolwright.policy import NOBODY, ApprovalAnswer, ApprovalRequest, RequestKind
 from toolwright.store.approvals import ApprovalBook, about
 from toolwright.store.audit import AuditBook
-from toolwright.store.database import Database
+from toolwright.store.database import MOST, Database
 from toolwright.store.redaction import Redaction
 from toolwright.trace import Place
 
@@ -124,8 +124,15 @@ class AskedBook:
         """*found*; those whose time is over are closed first."""
         if not any(self._is_over(one) for one in found):
             return found
-        with self._data.writing() as db:
-            return [self._closed_in_time(db, self._get(db, one.id)) for one in found]
+        try:
+            with self._data.writing() as db:
+                return [self._closed_in_time(db, self._get(db, one.id)) for one in found]
+        except SettingsError:  # a home that may only be read: it is a no all the same
+            late = ApprovalAnswer(False, reason=NOBODY_IN_TIME, who=NOBODY)
+            return [
+                replace(one, state="timed-out", answer=late, answered_at=one.until) if self._is_over(one) else one
+                for one in found
+            ]
 
     def _is_over(self, asked: Asked) -> bool:
         return asked.state == "open" and asked.until is not None and asked.until <= self._clock()
@@ -192,7 +199,9 @@ class AskedBook:
         return None if row is None else _asked(row)
 
     def _get(self, db: sqlite3.Connection, number: int, namespace: str | None = None) -> Asked:
-        row = db.execute(f"SELECT {_COLUMNS} FROM asked WHERE id = ?", (number,)).fetchone()
+        row = db.execute(
+            f"SELECT {_COLUMNS} FROM asked WHERE id = ?", (number if abs(number) <= MOST else 0,)
+        ).fetchone()
         if row is None or namespace not in (None, row[1]):
             raise NotFoundError(f"No question has the number {number}; `toolwright approvals --all` lists them.")
         return _asked(row)

@@ -19,7 +19,7 @@ from typing import Any
 
 from toolwright.deeds import Deed, DeedWord
 from toolwright.errors import UserError
-from toolwright.store.database import Database
+from toolwright.store.database import MOST, Database
 from toolwright.store.redaction import Redaction
 
 __all__ = ["AuditBook", "AuditLine", "Deed", "Head", "Verified"]
@@ -140,7 +140,9 @@ class AuditBook:
         where = " AND ".join(["1", *(clause for clause, _ in given)])
         sql = f"SELECT {_CHAINED}, hash FROM audit WHERE {where} ORDER BY id DESC LIMIT ?"
         with _as_it_is(self._data) as db:
-            return [_line(row) for row in db.execute(sql, (*(value for _, value in given), limit)).fetchall()]
+            return [
+                _line(row) for row in db.execute(sql, (*(value for _, value in given), min(limit, MOST))).fetchall()
+            ]
 
     def export(self, since: float = 0.0) -> tuple[Head, Iterator[AuditLine]]:
         """The head, and the lines that lead to it from *since* (Unix seconds) on, of every namespace, oldest first."""

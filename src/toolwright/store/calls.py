@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolwright.call import COUNTS_AGAINST_TOOL, Status
-from toolwright.store.database import Database
+from toolwright.store.database import MOST, Database
 from toolwright.store.redaction import Redaction
 
 ERROR_CHARS = 2000
@@ -105,7 +105,10 @@ class CallBook:
         if number is not None:
             sql, values = f"{sql} AND number = ?", [*values, number]
         with self._data.reading() as db:
-            return [_row(row) for row in db.execute(f"{sql} ORDER BY id DESC LIMIT ?", (*values, limit)).fetchall()]
+            return [
+                _row(row)
+                for row in db.execute(f"{sql} ORDER BY id DESC LIMIT ?", (*values, min(limit, MOST))).fetchall()
+            ]
 
     def stats(self, namespace: str, names: Collection[str] | None = None) -> dict[tuple[str, int], Stats]:
         """The sums by (name, number), of every version that was called, or of those with one of *names*."""

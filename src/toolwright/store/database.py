@@ -13,6 +13,9 @@ from toolwright.errors import FaultError, SettingsError, ToolwrightError
 BUSY_S = 30.0
 """How long a statement waits for another process's write."""
 
+MOST = 2**63 - 1
+"""The largest whole number that a statement takes; what asks for more than that means all."""
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to *path* in WAL mode; each commit is on disk when it returns. sqlite3.Error."""

@@ -356,7 +356,7 @@ def _one_of(found: Mapping[int, dict[str, Any]], folder: Path, number: int) -> d
         return found[number]
     if number in records.versions(folder):
         return records.read_whole(folder, number)
-    raise NotFoundError(f"{folder.name}@{number} is not there.")
+    raise NotFoundError(records.no_such(folder, number))
 
 
 def _bring_back(folder: Path, number: int, record: dict[str, Any], change: Change, seal: Seal) -> Placed:

@@ -78,7 +78,14 @@ def _record_bytes(folder: Path, number: int) -> bytes:
     try:
         return (folder / f"{number}.json").read_bytes()
     except FileNotFoundError:
-        raise NotFoundError(f"{folder.name}@{number} is not there.") from None
+        raise NotFoundError(no_such(folder, number)) from None
+
+
+def no_such(folder: Path, number: int) -> str:
+    """That a version is not there, and which are."""
+    there = ", ".join(map(str, versions(folder)))
+    said = f"{folder.name} has the versions {there}" if there else "`toolwright tools` lists what there is"
+    return f"{folder.name}@{number} is not there; {said}."
 
 
 def _record_in(data: bytes, folder: Path, number: int) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 
 from toolwright.call import FileRef
 from toolwright.deeds import Deed, DeedWord
-from toolwright.errors import NotFoundError
+from toolwright.errors import NotFoundError, UserError
 from toolwright.store.audit import AuditBook
-from toolwright.store.database import Database
+from toolwright.store.database import MOST, Database
 from toolwright.store.ledger import LedgerBook
 from toolwright.store.redaction import Redaction
-from toolwright.trace import Cost, Event, Run
+from toolwright.trace import Cost, Event, Run, is_run_id
 
 _COLUMNS = (
     "id, namespace, task, status, model, surface, started_at, ended_at, output, made, reused, files, cost, settings"
@@ -67,6 +67,25 @@ class RunBook:
             raise NotFoundError(f"No run has the id {run_id!r}; `toolwright runs` lists them.")
         return _run(row)
 
+    def named(self, said: str) -> str:
+        """The id that *said* means: itself, `last`, or its beginning where one run alone begins so.
+
+        NotFoundError; UserError for what is none.
+        """
+        if is_run_id(said):
+            return said
+        if said == "last":
+            if newest := self.list(limit=1):
+                return newest[0].id
+            raise NotFoundError("There are no runs yet; `toolwright run TASK` makes one.")
+        if not said or not set(said) <= set("0123456789abcdef-"):
+            raise UserError(f"{said!r} is not the id of a run; `toolwright runs` lists them.")
+        found = self.beginning(said)
+        if len(found) != 1:
+            several = f"Several runs have an id that begins with {said!r}: {', '.join(found[:5])}."
+            raise NotFoundError(several if found else f"No run has an id {said!r}; `toolwright runs` lists them.")
+        return found[0]
+
     def beginning(self, prefix: str) -> Sequence[str]:
         """The ids that begin with *prefix*, newest first; a few of them."""
         sql = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY started_at DESC, id DESC LIMIT 20"
@@ -78,7 +97,7 @@ class RunBook:
         only, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
         sql = f"SELECT {_COLUMNS} FROM runs {only} ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?"
         with self._data.reading() as db:
-            return [_run(row) for row in db.execute(sql, (*values, limit, offset)).fetchall()]
+            return [_run(row) for row in db.execute(sql, (*values, min(limit, MOST), min(offset, MOST))).fetchall()]
 
     def cost(self, run_id: str) -> Cost:
         """What the model calls of a run cost so far; what is not settled counts at its worst case."""

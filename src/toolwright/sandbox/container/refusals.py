@@ -33,7 +33,7 @@ def _of_path(path: str) -> str:
     if ":" in path or "," in path:
         return f"path {path} cannot be granted: engines read ':' and ',' as the end of a path. Rename the folder."
     if not os.path.exists(path):
-        return f"path {path} was granted but does not exist."
+        return f"path {path} was granted but does not exist. Put it back, or grant another one."
     if (real := handed.real(path)) != path:
         return f"path {path} cannot be granted: it is a link or a detour to {real}. Grant a folder by its own path."
     return ""
