@@ -22,6 +22,7 @@ KNOWN: dict[str, set[str]] = {
     # What is no word in the source, and the closed set that it comes from.
     "error.reason": {EditedError.reason, *get_args(Reason)},
     "subject.state": set(get_args(State)) - {*_RUNS, "validated"},
+    "version.state": set(get_args(State)) - {*_RUNS, "validated"},
     "reason": set(get_args(Reason)),
 }
 

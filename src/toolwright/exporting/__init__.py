@@ -54,6 +54,8 @@ def export(
     if registry.own and (own := registry.own.get(name)):
         raise UserError(f"{name} is your own tool ({own.source}): its code stands there, and not on the shelf.")
     version = registry.get(name, number)
+    if version.state == "validated":
+        raise UserError(f"{version} waits to be promoted (`toolwright registry promote`): it is not exported.")
     if version.state not in ("active", "yanked"):
         why = next((one.why for one in reversed(registry.changes(name, version.number)) if one.why), "")
         raise RefusedError(f"{version} was {version.state} ({why}): it is not exported.", version.state)
