@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from toolwright.sandbox.egress.http import MAX_HEAD, AnswerHead, BadRequest, Chunks, parse_head
-from toolwright.sandbox.egress.tls_name import NotTls, greeted_name
+from toolwright.sandbox.egress.tls_name import NamedTunnel, NotTls, greeted_name
 
 SMUGGLING = {
     "bare LF": b"GET {url} HTTP/1.1\nHost: x\n\n\r\n\r\n",
@@ -278,6 +278,23 @@ def test_a_greeting_split_over_records_is_put_together():
     records = b"".join(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in parts)
     assert greeted_name(records) == "api.example.com"
     assert all(greeted_name(records[:cut]) is None for cut in range(len(records)))
+
+
+@pytest.mark.parametrize(
+    "second", [b"\x16\x03\x03\0\x03\1\7\1\x16\0\1\0\3\1\0\1", b"\x16\x03\x03\0\1\1" + b"\x16\x03\x03\0\0" * 9]
+)
+def test_what_comes_behind_a_greeting_is_judged_alike_in_one_piece_and_byte_by_byte(second):
+    def passed(pieces):
+        tunnel, out = NamedTunnel("api.example.com"), b""
+        try:
+            for piece in pieces:
+                out += tunnel(piece)
+        except NotTls:
+            return None
+        return out
+
+    data = hello(named(b"api.example.com")) + second
+    assert passed([data]) == passed([data[at : at + 1] for at in range(len(data))])
 
 
 def test_a_greeting_in_very_many_records_is_refused():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 _MAX_GREETING = 64 * 1024
 _MAX_RECORDS = 16
 """More would let a guest that sends byte by byte spend our time on reading the same greeting again and again."""
@@ -49,7 +47,10 @@ class NamedTunnel:
 
     def _next(self) -> int:
         """How many bytes may pass, what is to come of a record among them; 0 while that cannot be said."""
-        if not self._greeted or self._greets_again():
+        greets = not self._greeted or self._greets_again()
+        if greets is None:
+            return 0
+        if greets:
             found = _first_message(self._held)
             if found is None:
                 return 0
@@ -62,14 +63,16 @@ class NamedTunnel:
             return 0
         return 5 + int.from_bytes(self._held[3:5], "big")
 
-    def _greets_again(self) -> bool:
-        """Whether the record that begins here is, or may become, a greeting and nothing that is encrypted."""
+    def _greets_again(self) -> bool | None:
+        """Whether the record that begins here is a greeting and nothing that is encrypted; None: not to be said yet."""
         record = self._held
         if len(record) < _SHORTEST or record[0] != _HANDSHAKE or record[5] != _CLIENT_HELLO:
             return False
         # An encrypted message may begin with the same byte, but hardly ever (once in 65,536) with a size that fits.
-        message = b"".join(_fragments(record))
-        return len(message) < 4 or int.from_bytes(message[1:4], "big") <= _MAX_GREETING
+        message, ended = _handshake(record)
+        if len(message) >= 4:
+            return int.from_bytes(message[1:4], "big") <= _MAX_GREETING
+        return True if ended else None
 
 
 def greeted_name(data: bytes) -> str | None:
@@ -132,13 +135,16 @@ def _first_message(data: bytes) -> tuple[bytes, int] | None:
     raise NotTls("a tunnel to a named host speaks TLS; plain HTTP goes without CONNECT")
 
 
-def _fragments(data: bytes) -> Iterator[bytes]:
-    """What the handshake records that *data* begins with hold, as far as it is there."""
-    position = 0
+def _handshake(data: bytes) -> tuple[bytes, bool]:
+    """What the handshake records that *data* begins with hold, and whether something else ends them."""
+    message, position = b"", 0
     while len(data) - position >= 5 and data[position] == _HANDSHAKE:
         length = int.from_bytes(data[position + 3 : position + 5], "big")
-        yield data[position + 5 : position + 5 + length]
+        message += data[position + 5 : position + 5 + length]
         position += 5 + length
+        if not length:
+            return message, True
+    return message, position < len(data) and data[position] != _HANDSHAKE
 
 
 def _name_in(greeting: bytes) -> str:
