@@ -94,6 +94,11 @@ def checked(request: ApprovalRequest, answer: ApprovalAnswer) -> ApprovalAnswer:
     return answer
 
 
+def once(request: ApprovalRequest) -> str:
+    """What a yes to *request* is good for that puts nothing on record."""
+    return {"flow": "in this run", "again": "once more", "powers": ""}[request.kind]
+
+
 def approvals_of(request: ApprovalRequest, answer: ApprovalAnswer, at: float) -> list[Approval]:
     """What *answer*, given at *at* (Unix seconds), puts on record: nothing for a no, and for a yes for this once."""
     question = request.question

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import inspect
 import json
-import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from toolwright.approving import approvals_of
+from toolwright.approvers import called
+from toolwright.approving import approvals_of, once
 from toolwright.call import Outcome
 from toolwright.deeds import DeedWord
 from toolwright.errors import RefusedError, ToolwrightError, UnansweredError
 from toolwright.listing import ToolInfo
-from toolwright.moments import words
 from toolwright.owntools import OwnTool, Usable
 from toolwright.policy import NOBODY, Approval, ApprovalAnswer, ApprovalRequest, Question, RequestKind
 from toolwright.powers import Origin
@@ -27,9 +24,6 @@ from toolwright.store.asked import Asked
 from toolwright.taint import Flow
 from toolwright.tool import Candidate, Check, ToolVersion, Verdict
 from toolwright.trace import Event, EventKind, Place, Sink
-
-_ONCE: Mapping[RequestKind, str] = {"flow": "in this run", "again": "once more", "powers": ""}
-"""What a yes is good for that is no Approval."""
 
 Answer = ApprovalAnswer | bool
 Approve = Callable[[ApprovalRequest], Answer | Awaitable[Answer]]
@@ -67,6 +61,9 @@ class Questions(Protocol):
 
     def find(self, request: ApprovalRequest, place: Place) -> Asked | None:
         """What was asked at *place* of the same thing, as it stands now."""
+
+    def sending(self, run_id: str, hosts: Sequence[str]) -> Asked | None:
+        """What was asked for that run about sending to one of *hosts*: a no, else a yes, else what waits."""
 
     def open(self, request: ApprovalRequest, place: Place, timeout_s: float | None = None) -> Asked:
         """*request*, waiting for an answer, *timeout_s* seconds at most."""
@@ -114,20 +111,43 @@ class Consent:
 
         *pending* is the Outcome that asks. A yes to reason `flow` holds for the hosts in this run and is no approval of
         the tool; a yes to its powers that was said in view of what the run has taken in is both. UnansweredError where
-        it waits for somebody. After a no to `flow` nobody is asked in that run about the same host again.
+        it waits for somebody. For a run and host there is one question `flow`: each later call waits for that, and
+        after the answer, wherever it was given, nobody is asked about that host again.
         """
         grant, flow = request.question.grant, self.flow
         if flow is not None and flow.unasked(grant):
             kind: RequestKind = "flow" if pending is not None and pending.reason == "flow" else "powers"
             request = replace(request, kind=kind, taint=flow.words())
-            if kind == "flow" and (host := flow.refused(grant)):
-                return ApprovalAnswer(False, reason=f"a person has already said no to {host} in this run")
+            if kind == "flow" and (known := await self._known(request, flow, place)) is not None:
+                return known
         answer = await self._ask(request, place)
         if flow is not None and request.taint and answer.yes:
             await asyncio.to_thread(flow.agree, grant.hosts)
         elif flow is not None and request.kind == "flow" and answer.who != NOBODY:
-            await asyncio.to_thread(flow.refuse, grant.hosts)
+            await asyncio.to_thread(flow.refuse, flow.unasked(grant))
         return answer
+
+    async def _known(self, request: ApprovalRequest, flow: Flow, place: Place | None) -> ApprovalAnswer | None:
+        """The answer to *request* by what was asked for its hosts before; None: that is still to be asked."""
+        grant, desk = request.question.grant, self.desk
+        while not (host := flow.refused(grant)):
+            hosts = flow.unasked(grant)
+            asked = None if desk is None else await asyncio.to_thread(desk.book.sending, self.run_id, hosts)
+            if desk is None or asked is None or (asked.answer is None and asked.is_of(request, place)):
+                return None
+            if asked.answer is None:
+                if self.approve is None and not desk.pauses:
+                    return None
+                asked = await self._now(desk, asked, asked.request)
+            answer = asked.answer or ApprovalAnswer(False)
+            self._heard(asked.request, answer)
+            if answer.who == NOBODY:
+                return answer
+            said = flow.agree if answer.yes else flow.refuse
+            await asyncio.to_thread(said, flow.unasked(asked.request.question.grant))
+            if not answer.yes or not flow.unasked(grant):
+                return answer
+        return ApprovalAnswer(False, reason=f"a person has already said no to {host} in this run.")
 
     async def about(self, verdicts: Sequence[Verdict], dollars: float | None) -> ApprovalRequest:
         """What a person is shown about the last of *verdicts*, which asks; the others are attempts before it."""
@@ -195,7 +215,7 @@ class Consent:
         for approval in given:
             await asyncio.to_thread(self.book.record, approval, self.run_id)
         if not given:
-            await self._noted("approved", question, answer.who, _ONCE[request.kind])
+            await self._noted("approved", question, answer.who, once(request))
         return answer
 
     async def _at_desk(self, desk: Desk, request: ApprovalRequest, place: Place, asked: Asked | None) -> ApprovalAnswer:
@@ -203,16 +223,17 @@ class Consent:
         if asked is None:
             asked = await asyncio.to_thread(desk.book.open, request, place, desk.timeout_s)
         if asked.state == "open":
-            request = replace(request, id=asked.id)
-            self._tell(request)
-            if self.approve is None and desk.pauses:
-                raise UnansweredError(_waits(asked), asked.id)
-            asked = await self._closed(desk, asked, request)
+            asked = await self._now(desk, asked, request)
         answer = asked.answer or ApprovalAnswer(False)
         self._heard(request, answer)
         return answer
 
-    async def _closed(self, desk: Desk, asked: Asked, request: ApprovalRequest) -> Asked:
+    async def _now(self, desk: Desk, asked: Asked, request: ApprovalRequest) -> Asked:
+        """*asked*, which is open, after somebody was shown *request*. UnansweredError where it waits."""
+        request = replace(request, id=asked.id)
+        self._tell(request)
+        if self.approve is None and desk.pauses:
+            raise UnansweredError(_waits(asked), asked.id)
         left = None if asked.until is None else max(0.0, asked.until - time.time())
         limit = asyncio.timeout(left)
         try:
@@ -232,7 +253,7 @@ class Consent:
         if self.approve is None:
             return ApprovalAnswer(False, reason=_nobody(request), who=NOBODY)
         with self.pause():
-            given = await _called(self.approve, request)
+            given = await called(self.approve, request)
         return given if isinstance(given, ApprovalAnswer) else ApprovalAnswer(given is True)
 
     def _tell(self, request: ApprovalRequest) -> None:
@@ -252,11 +273,10 @@ class Consent:
 
 
 def _waits(asked: Asked) -> str:
-    until = "" if asked.until is None else f" It waits until {words(asked.until)}; after that the answer is no."
     return (
         f"Question {asked.id} waits for a person: {asked.request.question.name} asks. "
         f"`toolwright approvals show {asked.id}` shows it; after the answer `toolwright run --resume {asked.run_id}` "
-        f"goes on.{until}"
+        f"goes on.{asked.waits_until()}"
     )
 
 
@@ -350,37 +370,3 @@ def _nobody(request: ApprovalRequest) -> str:
         "Nobody is here to be asked, so it is denied. To allow it, add to the policy file (policy.toml in the home, "
         f"or --policy FILE):\n{policy_lines(question)}"
     )
-
-
-async def _called(approve: Approve, request: ApprovalRequest) -> Answer:
-    if inspect.iscoroutinefunction(approve):
-        return await _awaited(approve(request))
-    return await _awaited(await _in_daemon_thread(approve, request))
-
-
-async def _awaited(given: Answer | Awaitable[Answer]) -> Answer:
-    return await given if inspect.isawaitable(given) else given
-
-
-async def _in_daemon_thread(approve: Approve, request: ApprovalRequest) -> Answer | Awaitable[Answer]:
-    # A person may sit before a prompt for ever: a thread of the loop's own pool would then keep Ctrl-C from ending us.
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Answer | Awaitable[Answer]] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def tell(settle: Callable[[Any], None], value: Any) -> None:
-        if not done.done():
-            settle(value)
-
-    def work() -> None:
-        settle: Callable[[Any], None]
-        value: Any
-        try:
-            settle, value = done.set_result, context.run(approve, request)
-        except BaseException as error:  # noqa: BLE001 -- carried over: the asking task raises whatever it was
-            settle, value = done.set_exception, error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, settle, value)
-
-    threading.Thread(target=work, daemon=True, name="toolwright-approve").start()
-    return await done

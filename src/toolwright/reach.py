@@ -120,6 +120,11 @@ def host_within(host: str, own: str) -> bool:
     return port == own_port and own_name.startswith("*.") and name.endswith(own_name[1:]) and not _is_address(name)
 
 
+def hosts_meet(host: str, own: str) -> bool:
+    """Whether something that lies within *host* may lie within *own*, too."""
+    return host_within(host, own) or host_within(own, host)
+
+
 def secret_name(text: str) -> str:
     """*text* if a secret may be called so (as an environment variable), else SpecError."""
     if not _SECRET_NAME.match(text):

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
-from toolwright.powers import Grant, host_within, path_within
+from toolwright.powers import Grant, path_within
+from toolwright.reach import host_within, hosts_meet
 from toolwright.trace import Event, Journal, Place, Sink
 
 MarkKind = Literal["private", "untrusted", "agreed", "refused"]
@@ -88,12 +89,14 @@ class Flow:
         for mark in marks:
             with self._lock:
                 known = [one for one in self._all() if (one.kind, one.what) == (mark.kind, mark.what)]
+                if mark.kind not in _BOTH:  # a later word stands above an earlier one
+                    known = known if self._word(mark.what) == mark.kind else []
                 if not known:
                     mark = replace(mark, at=_PLACE.get())
                     self._journal.put("tool", self._place(self._count + 1), json.dumps(astuple(mark)).encode())
                     self._count += 1
                     self._own.append(mark)
-                elif known[0] in self._recorded:
+                elif known[0] in self._recorded and mark.kind in _BOTH:
                     self._recorded.remove(known[0])
                     self._own.append(known[0])
             if not known:
@@ -113,14 +116,23 @@ class Flow:
         self.take(Mark("agreed", host) for host in hosts)
 
     def refuse(self, hosts: Iterable[str]) -> None:
-        """A person said no to sending to *hosts* in this run."""
+        """A person said no to sending to *hosts* in this run; it takes back an earlier yes."""
         self.take(Mark("refused", host) for host in hosts)
 
     def refused(self, grant: Grant) -> str:
         """The host of *grant* to which a person said no in this run, or '': nobody is asked about it again."""
+        unasked = self.unasked(grant)
         with self._lock:
-            said = [one.what for one in self._all() if one.kind == "refused"]
-        return next((host for host in self.unasked(grant) if host in said), "")
+            return next((host for host in unasked if self._word(host) == "refused"), "")
+
+    def _word(self, host: str) -> MarkKind | None:
+        """The last that a person said about sending to *host*."""
+        for one in reversed(self._all()):
+            if one.kind == "refused" and hosts_meet(host, one.what):
+                return one.kind
+            if one.kind == "agreed" and host_within(host, one.what):
+                return one.kind
+        return None
 
     def unasked(self, grant: Grant) -> tuple[str, ...]:
         """The hosts of *grant* to which this run may send only after a yes that nobody has given yet."""
@@ -129,10 +141,10 @@ class Flow:
         place = _PLACE.get()
         with self._lock:
             held = [one for one in self._all() if not (place and one.at == place and one in self._recorded)]
-            agreed = [one.what for one in self._all() if one.kind == "agreed"]
+            unasked = tuple(host for host in grant.hosts if self._word(host) != "agreed")
         if not {"private", "untrusted"} <= {one.kind for one in held}:
             return ()
-        return tuple(host for host in grant.hosts if not any(host_within(host, own) for own in agreed))
+        return unasked
 
     def words(self) -> tuple[str, ...]:
         """What was taken in, a line each, for people."""

@@ -288,6 +288,9 @@ class Visit:
         """The call was denied there, and does not come; *why* is what its model reads."""
         held = self._waiting.pop(call_id, None)
         asked = None if held is None else await self._asked(held.question)
+        if asked is not None and asked.state == "approved" and asked.request.kind == "flow":
+            # The yes came with another call that waited for the same question, or from elsewhere: sending stops again.
+            await asyncio.to_thread(self.bench.flow.refuse, asked.request.question.grant.hosts)
         if asked is not None and asked.state == "open":
             await self._answered(asked, ApprovalAnswer(False, reason=why, who=FRAMEWORK))
             name = asked.request.question.name

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from toolwright.approving import approvals_of, as_seen, as_shown, checked, request_from
+from toolwright.approving import approvals_of, as_seen, as_shown, checked, once, request_from
 from toolwright.deeds import Deed, DeedWord
 from toolwright.errors import NotFoundError, RefusedError, SettingsError
 from toolwright.moments import words
 from toolwright.policy import NOBODY, ApprovalAnswer, ApprovalRequest, RequestKind
+from toolwright.reach import host_within, hosts_meet
 from toolwright.store.approvals import ApprovalBook, about
 from toolwright.store.audit import AuditBook
 from toolwright.store.database import MOST, Database
@@ -44,6 +45,16 @@ class Asked:
     state: State = "open"
     answer: ApprovalAnswer | None = None
     answered_at: float | None = None
+
+    def is_of(self, request: ApprovalRequest, place: Place | None) -> bool:
+        """Whether it is *request* at *place*."""
+        own = (self.request.kind, self.request.question.digest)
+        there = place is not None and self.place == _spelled(place)
+        return there and own == (request.kind, request.question.digest)
+
+    def waits_until(self) -> str:
+        """How long it waits, as a further sentence after a space; '' for good."""
+        return "" if self.until is None else f" It waits until {words(self.until)}; after that the answer is no."
 
     def said(self) -> str:
         """What came of it, in a sentence; who answered what and when."""
@@ -83,6 +94,24 @@ class AskedBook:
                 found = self._at(db, request, place, kind)
                 if found is not None and (kind == request.kind or (found.state == "approved" and found.request.taint)):
                     return self._closed_in_time(db, found)
+        return None
+
+    def sending(self, run_id: str, hosts: Sequence[str]) -> Asked | None:
+        """What was asked for run *run_id* about sending to one of *hosts*; None if there is nothing.
+
+        A person's no is first, then a yes to one of them, then what waits. One whose time is over is no answer.
+        """
+        sql = f"SELECT {_COLUMNS} FROM asked WHERE run_id = ? AND kind = 'flow' ORDER BY id"
+        with self._data.reading() as db:
+            found = [_asked(row) for row in db.execute(sql, (run_id,)).fetchall()]
+        found = [one for one in self._in_time(found) if one.answer is None or one.answer.who != NOBODY]
+        for state in ("rejected", "approved", "open"):
+            for one in found:
+                # A no to a part is none to send to the whole; a yes to a part is no yes to the whole.
+                speaks = host_within if state == "approved" else hosts_meet
+                own = one.request.question.grant.hosts
+                if one.state == state and any(speaks(host, other) for host in hosts for other in own):
+                    return one
         return None
 
     def open(self, request: ApprovalRequest, place: Place, timeout_s: float | None = None) -> Asked:
@@ -175,8 +204,7 @@ class AskedBook:
         if not answer.yes:
             self._note(db, asked, "denied", answer.who, answer.reason)
         elif not given:
-            once = "in this run" if asked.request.kind == "flow" else "once more"
-            self._note(db, asked, "approved", answer.who, once)
+            self._note(db, asked, "approved", answer.who, once(asked.request))
         return self._get(db, asked.id)
 
     def _closed_in_time(self, db: sqlite3.Connection, asked: Asked) -> Asked:
