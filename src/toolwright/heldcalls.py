@@ -9,16 +9,14 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
-from toolwright.approving import title, why_of
-from toolwright.moments import words
+from toolwright.approving import why_of
+from toolwright.asking import COLUMNS, ROWS
+from toolwright.asking import lines as asked_in_words
 from toolwright.store.asked import Asked
 from toolwright.trace import Journal, Place
 
 _RUNS, _CALLS = "visiting-runs", "visiting-calls"
 """Of what is noted for all runs: stands in the journal where the id of a run stands otherwise."""
-
-_LONGEST = 240
-"""Characters of what a model says; a power itself is always shown in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +123,12 @@ def _held(data: dict[str, Any] | None) -> Held | None:
 
 
 def shown(asked: Asked, first: bool) -> dict[str, Any]:
-    """The question as JSON, for whoever asks the person: `words` is all of it as text, the rest its parts."""
+    """The question as JSON, for whoever asks the person: `words` as `approvals show` has them, and the parts."""
     request, question = asked.request, asked.request.question
     powers = [
         {"power": one, "why": why_of(request, one), "used": one not in request.unused} for one in question.words()
     ]
-    lines = [
-        f"{question.name} {title(request)}",
-        f"does: {_short(question.description)}",
-        *(f"{one['power']}: {_short(why_of(request, str(one['power']))) or 'no reason was given'}" for one in powers),
-        *(f"took in: {_short(one)}" for one in request.taint),
-        f"effect: {question.effect}",
-        *(f"is tried with: {_short(one)}" for one in request.examples),
-    ]
+    lines = [text for text, _ in asked_in_words(request, COLUMNS, ROWS, "`source` holds all of it") if text]
     if not first:
         lines.append("This is a further question about the call: a yes counts if this metadata is handed back with it.")
     return {
@@ -157,29 +148,21 @@ def shown(asked: Asked, first: bool) -> dict[str, Any]:
         "until": asked.until,
         "run_id": asked.run_id,
         "needs_metadata": not first,
-        "words": "\n".join(map(_plain, lines)),
+        "words": "\n".join(lines),
     }
-
-
-def _plain(text: str) -> str:
-    """*text* as one line that a terminal shows as it is: a model wrote it, and must not write lines of its own."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
-
-
-def _short(text: str) -> str:
-    text = _plain(text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def waits(asked: Asked) -> str:
     """What a model reads about its call that waits for a person."""
     question, number = asked.request.question, asked.id
     powers = ", ".join(question.words()) or "a call"
-    until = "" if asked.until is None else f" It waits until {words(asked.until)}; after that the answer is no."
+    goes_on = "the same call, made again, goes through"
+    if asked.request.kind == "flow":
+        goes_on += ", in this run of the agent alone: a yes that comes after its end is good for nothing"
     return (
         f"{question.name} waits for a person (question {number}): it asks for {powers}. `toolwright approvals show "
-        f"{number}` shows it, `toolwright approvals approve {number}` says yes; after that the same call, made again, "
-        f"goes through.{until} Until then go on without it, and say in your answer what waits."
+        f"{number}` shows it, `toolwright approvals approve {number}` says yes; after that {goes_on}."
+        f"{asked.waits_until()} Until then go on without it, and say in your answer what waits."
     )
 
 

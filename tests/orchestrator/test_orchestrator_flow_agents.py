@@ -10,6 +10,7 @@ from orchestrator_stage import says
 from pydantic_ai import ToolDenied
 from pydantic_ai.toolsets import WrapperToolset
 
+from cli.shop import toolwright
 from toolwright.policy import ApprovalAnswer, ApprovalRequest, Question
 from toolwright.powers import Grant
 from toolwright.trace import Place
@@ -47,8 +48,11 @@ def test_in_somebody_elses_agent_a_yes_to_send_is_for_that_run_alone(scene, shop
         assert shop.site.paths == ["/a"]
     with stage.open() as tw:
         if approvals == "house":
-            tw.reject(asked.id, "Not in that run.")
+            assert "in this run of the agent alone" in read_by_agent(stage)[-1]
         assert tw.grants() == grants, "it is no approval of a tool"
+    if approvals == "house":
+        done = toolwright(stage.home, "approvals", "reject", str(asked.id), "--home", str(stage.home))
+        assert "makes that call again in the same run; no other run heeds it" in done.stdout
     before = list(shop.site.paths)
     ask_an_agent(stage, approvals=approvals, given=given)
     assert shop.site.paths == [*before, "/b"], "another run has taken in nothing yet, and is asked again"

@@ -64,7 +64,10 @@ def test_a_call_that_asks_ends_the_agents_run_and_goes_on_in_another_process_wit
         (run,), (asked,) = tw.runs(), tw.approvals()
     assert (shown["question"], shown["digest"]) == (asked.id, asked.request.question.digest)
     assert shown["powers"] == [{"power": f"host {place.page.host}", "why": "the page is there", "used": True}]
-    assert f"host {place.page.host}: the page is there" in shown["words"]
+    assert f"host {place.page.host}  (the page is there)" in shown["words"]
+    on_screen = place.says("approvals", "show", str(asked.id)).splitlines()
+    text = shown["words"].replace("`source` holds all of it", "--code shows them").splitlines()
+    assert on_screen[on_screen.index(text[0]) : -2] == text, "one text for both, with the code"
     assert "look asks for powers that nobody has allowed yet" in shown["words"]
     assert (run.status, run.settings["question"], run.id) == ("needs-approval", asked.id, shown["run_id"])
     assert told(place) == {"agent": 1, "generator": 1, "examiner": 1}
@@ -207,8 +210,9 @@ def test_what_a_model_says_of_its_tool_is_one_line_of_the_question(office):
     place.asked["powers"]["why"][place.page.host] = why
     host = Host(place)
     host.run()
-    lines = host.shown["words"].splitlines()
-    assert [one.split(" ")[0].rstrip(":") for one in lines] == ["look", "does", "host", "effect", "is"]
-    assert lines[2].startswith(f"host {place.page.host}: the page is there effect: none")
-    assert lines[2].endswith("…")
-    assert "\x1b" not in host.shown["words"]
+    words = host.shown["words"]
+    begins = [one.split()[0] for one in words.splitlines() if one[:2] == "  " and one[2] not in " |"]
+    assert begins == ["does", "host", "effect", "is", "checks", "cost"], words
+    assert f"  host {place.page.host}  (the page is there effect: none\\x1b[2J and more" in words
+    assert "…)" in words
+    assert "\x1b" not in words

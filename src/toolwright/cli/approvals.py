@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from toolwright.store.asked import Asked
     from toolwright.store.home import Home
 
-_ROWS = 40
-"""Of what is shown where no terminal says how many there are."""
-_COLUMNS = 120
 _AROUND = 6
 """Rows for what stands around the question."""
 
@@ -75,7 +72,7 @@ def show(number: int, code: bool, **options: Any) -> None:
         return
     _print_question(asked)
     if code:
-        from toolwright.cli.asking import in_full
+        from toolwright.asking import in_full
 
         out().print(safe(in_full(asked.request)), markup=False)
 
@@ -115,7 +112,7 @@ def reject(number: int, why: str, **options: Any) -> None:
 def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> None:
     with opened(options) as (home, settings):
         asked = home.asked.answer(number, answer, settings.namespace, strict=True)
-        goes_on = _goes_on(home, asked.run_id)
+        goes_on = _goes_on(home, asked)
     if options["as_json"]:
         print_json({"type": "question", **question_as_json(asked)})
         return
@@ -125,14 +122,15 @@ def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> Non
     out().print(safe(f"{said}; {goes_on}"), markup=False, soft_wrap=True)
 
 
-def _goes_on(home: Home, run_id: str) -> str:
+def _goes_on(home: Home, asked: Asked) -> str:
     """How a run goes on that asked."""
     from toolwright.errors import NotFoundError
 
     with suppress(NotFoundError):
-        if home.runs.get(run_id).settings.get("visiting"):
-            return "the agent that asked goes on when it makes that call again"
-    return f"`toolwright run --resume {run_id}` goes on"
+        if home.runs.get(asked.run_id).settings.get("visiting"):
+            again = "the agent that asked goes on when it makes that call again"
+            return f"{again} in the same run; no other run heeds it" if asked.request.kind == "flow" else again
+    return f"`toolwright run --resume {asked.run_id}` goes on"
 
 
 @contextmanager
@@ -158,13 +156,13 @@ def opened(options: dict[str, Any], *, made: bool = False) -> Iterator[tuple[Hom
 def _print_question(asked: Asked) -> None:
     from rich.text import Text
 
-    from toolwright.cli.asking import lines
+    from toolwright.asking import COLUMNS, ROWS, lines
 
     console = out()
-    rows, columns = (console.height, console.width) if console.is_terminal else (_ROWS, _COLUMNS)
+    rows, columns = (console.height - _AROUND, console.width) if console.is_terminal else (ROWS, COLUMNS)
     until = "" if asked.until is None else f", until {spelled(asked.until)}"
     console.print(safe(f"question {asked.id} of run {asked.run_id}, asked {spelled(asked.at)}{until}"), markup=False)
-    for text, style in lines(asked.request, columns, rows - _AROUND, "--code shows them"):
+    for text, style in lines(asked.request, columns, rows, "--code shows them"):
         console.print(Text(text, style=style), soft_wrap=True)
     answers = (
         asked.said()

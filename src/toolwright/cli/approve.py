@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from toolwright.approving import as_seen, why_not_standing
-from toolwright.cli.asking import in_full, lines
+from toolwright.asking import in_full, lines
 from toolwright.cli.look import rest, safe
 from toolwright.policy import NO_REASON, ApprovalAnswer, ApprovalRequest
 

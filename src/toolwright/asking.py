@@ -1,4 +1,4 @@
-"""A question about powers as a person reads it, at a prompt or in `approvals show`: ApprovalRequest in, lines out."""
+"""A question about powers as a person reads it, wherever that is: ApprovalRequest in, lines out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from toolwright.approving import title, why_of
-from toolwright.cli.look import cut, dollars, safe, short
+from toolwright.harmless import cut, dollars, safe, short
 from toolwright.policy import ApprovalRequest
 from toolwright.powers import why_loud
 from toolwright.tool import CHECKS
 
+ROWS, COLUMNS = 34, 120
+"""Of a question where no terminal says how many there are."""
 _MOST_LINES = 30
 """Lines of code, or of what changed in it, under the question, where the screen has room for them."""
 _LEAST_LINES = 3
