@@ -73,6 +73,16 @@ class Answering:
 
 
 @dataclass(frozen=True, slots=True)
+class Clients:
+    """What clients of the MCP server see: the rule and the size of its catalogue, how often it is made, who answers."""
+
+    catalogue: Literal["fixed", "promoted", "no-powers"] = "no-powers"
+    listed: int = 20
+    every_s: float = 60.0
+    approvals: Literal["client", "home"] = "client"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, with its default; `origins` says where each value came from."""
 
@@ -118,6 +128,8 @@ class Settings:
     """A person's own tools: the name to register each under (or ''), and `module:function`."""
     mcp: tuple[str, ...] = ()
     """MCP servers whose tools are a person's own: a command or an address each."""
+    clients: Clients = field(default_factory=Clients)
+    """What others see and may do, who are clients of this home: `toolwright mcp`."""
     origins: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, Any] = field(default_factory=dict)
     """What was said of each key that is not left to its default, as it was read."""
@@ -176,6 +188,10 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "policy": text_of,
     "approvals.away": choice_of("deny", "pause"),
     "approvals.timeout_s": seconds_of,
+    "clients.catalogue": choice_of("fixed", "promoted", "no-powers"),
+    "clients.listed": count_of,
+    "clients.every_s": seconds_of,
+    "clients.approvals": choice_of("client", "home"),
     "keep.traces_days": days_of,
     "keep.values_days": days_of,
     "keep.prompts_days": days_of,
@@ -242,7 +258,7 @@ def _spelled(found: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
 
 
 def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    named = {"approvals", "keep", "functions", "mcp", "sandbox", "origins", "said", *ROLES}
+    named = {"approvals", "keep", "functions", "mcp", "clients", "sandbox", "origins", "said", *ROLES}
     others = {"home", "policy", "limits", "budget", *_OF_ALL_CALLS, *named}
     plain = {one.name for one in fields(Settings)} - others
     return Settings(
@@ -260,6 +276,7 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         budget=Budget(**_table(read, "budget.")),
         functions=_functions(read),
         mcp=read.get("tools.mcp", ()),
+        clients=Clients(**_table(read, "clients.")),
         origins=origins,
         said=read,
         **{key: value for key, value in read.items() if key in plain},
