@@ -21,8 +21,8 @@ Rule = Literal["fixed", "promoted", "no-powers"]
 class Cataloguing(ABC):
     """What a client of this home is shown beside the fixed tools. `Toolwright` is one.
 
-    A tool joins by promotion: a person's, or the rule's of the setting `clients.catalogue`. No request of a client changes
-    it.
+    A tool joins by promotion: a person's, or that of the rule in the setting `clients.catalogue`. No request of a
+    client changes it.
     """
 
     settings: Settings
