@@ -8,7 +8,7 @@ from typing import Any
 
 from toolwright.errors import UserError
 from toolwright.policy import Approval, ApprovalAnswer, ApprovalRequest, Question
-from toolwright.powers import Grant
+from toolwright.powers import Grant, host_within, path_within
 
 
 def as_shown(request: ApprovalRequest) -> dict[str, Any]:
@@ -78,3 +78,13 @@ def standing_grant(host: str, namespace: str, who: str, at: float, until: float 
     if not grant.http_hosts:
         raise UserError(f"{host!r} is raw TCP, and that is said yes to for one tool at a time.")
     return Approval(namespace, "", grant, (), "reads", "agent", "", who, at, standing=True, until=until)
+
+
+def why_of(request: ApprovalRequest, power: str) -> str:
+    """The reason that was given for *power*, or for a wider one of its kind that was asked for at first."""
+    kind, _, value = power.partition(" ")
+    if exact := request.reasons.get(power) or request.reasons.get(value):
+        return exact
+    within = {"read": path_within, "write": path_within, "host": host_within}.get(kind)
+    asked = ((one.partition(" "), why) for one, why in request.reasons.items())
+    return next((why for (own, _, wider), why in asked if own == kind and within and within(value, wider)), "")

@@ -6,9 +6,10 @@ import difflib
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from toolwright.approving import why_of
 from toolwright.cli.look import cut, dollars, safe, short
 from toolwright.policy import ApprovalRequest
-from toolwright.powers import host_within, path_within, why_loud
+from toolwright.powers import why_loud
 from toolwright.tool import CHECKS
 
 _MOST_LINES = 30
@@ -58,7 +59,7 @@ def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     yield from _folded(f"{question.name} {title}", "bold yellow", columns, 2)
     yield from _folded(f"  does     {short(question.description, _LONGEST_WORDS)}", "", columns)
     for power in question.words():
-        why = _why(request, power) or "no reason was given"
+        why = why_of(request, power) or "no reason was given"
         idle = "; declared, and not seen in the code" if power in request.unused else ""
         said = f"  {safe(' '.join(power.split()))}  ({short(why, _LONGEST_WORDS)}{idle})"
         yield from _folded(said, "yellow", columns)
@@ -82,16 +83,6 @@ def _head(request: ApprovalRequest, columns: int) -> Iterator[Line]:
     yield f"  cost to write it so far {dollars(request.dollars)}", "dim"
     if request.before:
         yield "  somebody said yes to an earlier form of it; since then this changed:", "dim"
-
-
-def _why(request: ApprovalRequest, power: str) -> str:
-    """The reason that was given for *power*, or for a wider one of its kind that was asked for at first."""
-    kind, _, value = power.partition(" ")
-    if exact := request.reasons.get(power) or request.reasons.get(value):
-        return exact
-    within = {"read": path_within, "write": path_within, "host": host_within}.get(kind)
-    asked = ((one.partition(" "), why) for one, why in request.reasons.items())
-    return next((why for (own, _, wider), why in asked if own == kind and within and within(value, wider)), "")
 
 
 def _checks(passed: Sequence[str]) -> str:

@@ -11,8 +11,10 @@ from mcp_types import CallToolRequestParams, ElicitRequest, ElicitRequestFormPar
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from toolwright.app import Toolwright
+from toolwright.approving import why_of
 from toolwright.errors import UnansweredError
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
+from toolwright.powers import why_loud
 
 _KEY = "approval"
 _LONGEST_SOURCE = 4_000
@@ -109,15 +111,15 @@ class Asking:
 def _shown(request: ApprovalRequest) -> str:
     """What the person reads: what it does, what it asks for and why, its code."""
     question = request.question
-    powers = [f"- {one}{_why(request, one)}" for one in question.words()]
+    powers = [_power(request, one) for one in question.words()]
     tried = [f"After a yes it is tried with: {'; '.join(request.examples)}"] if request.examples else []
-    unused = [f"The code is not seen to use: {', '.join(request.unused)}"] if request.unused else []
     source = request.source if len(request.source) <= _LONGEST_SOURCE else f"{request.source[:_LONGEST_SOURCE]}…"
     head = f"The tool {question.name} asks for powers. {question.description}"
     effect = f"What it does to the world outside: {question.effect}"
-    return "\n".join([head, *powers, effect, *tried, *unused, "", source])
+    return "\n".join([head, *powers, effect, *tried, "", source])
 
 
-def _why(request: ApprovalRequest, words: str) -> str:
-    value = words.partition(" ")[2]
-    return next((f" ({why})" for power, why in request.reasons.items() if power and power in value), "")
+def _power(request: ApprovalRequest, words: str) -> str:
+    idle = "; declared, and not seen in the code" if words in request.unused else ""
+    loud = f"\n  {why}" if (why := why_loud(words)) else ""
+    return f"- {words} ({why_of(request, words) or 'no reason was given'}{idle}){loud}"
