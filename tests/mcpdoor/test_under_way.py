@@ -8,6 +8,7 @@ import time
 import anyio
 import pytest
 from door_stage import ASKED, PATIENCE_S, RIGHT, WAYS, play
+from mcp.shared.exceptions import MCPDeprecationWarning
 
 from cli.shop import NAP, alive, family, napping
 from toolwright import Toolwright
@@ -82,6 +83,32 @@ def _server_below_us():
         if b"toolwright\0mcp\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
     raise AssertionError("no server runs")
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_what_a_tool_prints_is_logged_to_a_client_that_wants_it(office, mode):
+    source = RIGHT.replace("    return", "    print('one')\n    print('two')\n    return")
+
+    async def scene():
+        heard = []
+
+        async def hears(params):
+            heard.append((params.level, params.logger, params.data))
+
+        url = office.serve()["url"]
+        async with office.at(url, mode, logging_callback=hears) as client:
+            await client.call_tool("request_new_tool", {**ASKED, "source": source})
+            call = {"name": "count_vowels", "arguments": {"text": "aeon"}}
+            await client.call_tool("run_tool", call)
+            assert heard == []  # nobody asked for it
+            wants = {"io.modelcontextprotocol/logLevel": "info"} if mode == "auto" else None
+            if mode == "legacy":
+                with pytest.warns(MCPDeprecationWarning):
+                    await client.set_logging_level("info")
+            await client.call_tool("run_tool", call, meta=wants)
+            assert heard == [("info", "count_vowels", "one"), ("info", "count_vowels", "two")]
+
+    play(scene())
 
 
 def test_files_that_a_call_leaves_come_along(office):

@@ -27,6 +27,7 @@ from toolwright.errors import (
 )
 from toolwright.mcpdoor import answers
 from toolwright.mcpdoor.asking import Asking, InputWantedError
+from toolwright.mcpdoor.peers import tell_printed
 from toolwright.mcpdoor.progress import Progress
 from toolwright.mcpdoor.resources import provenance_of, tests_of
 from toolwright.mcpdoor.surface import FIXED, REQUEST, RUN, SEARCH, SHOW, address
@@ -150,6 +151,7 @@ class ClientCalls:
         async with Progress(ctx, f"{tool.name} runs"):
             with _HandedOut(self._tw.settings.home) as out:
                 outcome = await self._tw.acall(name, arguments, version=number, out=out, approve=asking.approve)
+                await tell_printed(ctx, tool.name, outcome.output)
                 return await asyncio.to_thread(answers.of_outcome, tool, outcome, out)
 
     async def _call_each(

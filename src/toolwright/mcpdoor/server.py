@@ -29,6 +29,7 @@ from mcp_types import (
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
+    SetLevelRequestParams,
     Tool,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -39,6 +40,7 @@ from toolwright.errors import NotFoundError, ToolwrightError
 from toolwright.listing import ToolInfo
 from toolwright.mcpdoor import resources
 from toolwright.mcpdoor.calls import Answer, ClientCalls
+from toolwright.mcpdoor.peers import connection_of, set_level
 from toolwright.mcpdoor.surface import FIXED, GUIDE, fixed_tools, tool_of
 
 Context = ServerRequestContext[Any, Any]
@@ -95,6 +97,8 @@ class Door:
             on_completion=self._complete,
         )
         server.add_notification_handler("notifications/initialized", NotificationParams, self._initialized)
+        # Not in the constructor, which warns of it: the 2025 eras set a level so, 2026-07-28 with each request.
+        server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
         # What a client sends back with an answer was in its hands: it is sealed, and bound to the call it belongs to.
         server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="toolwright"))
         return server
@@ -137,8 +141,7 @@ class Door:
         """A client of the 2025 eras is told of changes from now on, for as long as its connection lives."""
         if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             return
-        # The SDK hands out no connection; its exit stack is where it wants clean-up to be put.
-        connection = ctx.session._connection
+        connection = connection_of(ctx)
         self._sessions[id(connection)] = ctx.session
         connection.exit_stack.callback(self._sessions.pop, id(connection), None)
 
