@@ -146,6 +146,10 @@ def built(place):
         do("registry export", "registry", "export", "files")
         do("registry join", "registry", "join", "s3://my-bucket/x?table=toolwright", "--trust", "5f0c", exit_code=2)
         do("edit", "edit", "double", "--file", "double.py")
+        do("mcp", "mcp", "--no-token", exit_code=2)
+        do("mcp promote", "mcp", "promote", "double")
+        do("mcp demote", "mcp", "demote", "double")
+        do("mcp catalogue", "mcp", "catalogue")
         do("prune", "prune", "--unused-days", "0")
         do("prune packages", "prune", "--packages")
         do("retire", "retire", "double")
@@ -246,6 +250,10 @@ EXPECTED = {
     "secrets": "secrets",
     "secrets remove": "secret",
     "doctor": "doctor",
+    "mcp": "error",
+    "mcp promote": "catalogue",
+    "mcp demote": "catalogue",
+    "mcp catalogue": "catalogue",
     "registry init": "error",
     "registry verify": "verified",
     "registry gc": "collected",

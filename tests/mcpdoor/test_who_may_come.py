@@ -11,9 +11,12 @@ import subprocess
 import httpx2
 import pytest
 from door_stage import ASKED, RIGHT, play
+from jsonschema import Draft202012Validator
 
 from cli.shop import PATIENCE_S, TOOLWRIGHT, hears_ctrl_c, toolwright
+from docs_support.pages import page
 
+SCHEMA = json.loads(page("docs/json.md").of("json")[0].text)
 PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}  # fmt: skip
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
@@ -24,6 +27,7 @@ def status(url, **headers):
 
 def test_without_the_token_nobody_is_let_in(office):
     said = office.serve()
+    Draft202012Validator({"$ref": "#/$defs/mcp-server", **SCHEMA}).validate(said)
     file = office.home / "mcp-token"
     assert said["token"] == str(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
