@@ -157,7 +157,11 @@ class ToolCalls(ABC):
             await in_thread(cancel, self._ran, listed, range(len(listed.calls)), on_each, cancel)
             if listed.waiting:
                 bringing = self._bringing(approve=on_this_loop(approve or self._approve))
-                answer = await self._awaited(bringing.agreed(listed.tool))
+                try:
+                    answer = await self._awaited(bringing.agreed(listed.tool))
+                except BaseException:  # nothing has run: whoever is asked may be asked again, and no folder is left
+                    listed.work.discard()
+                    raise
                 await in_thread(cancel, self._answered, listed, answer, on_each, cancel)
         return await in_thread(cancel, self._recorded, listed)
 

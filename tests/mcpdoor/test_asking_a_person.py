@@ -96,7 +96,8 @@ def test_where_nobody_answers_at_the_client_the_question_waits_in_the_home(offic
             assert page.hits == 0
             listed = as_json(toolwright(office.home, "approvals", "--json", *home))["questions"]
             assert [(one["id"], one["name"]) for one in listed] == [(int(number), "look")]
-            toolwright(office.home, "approvals", "approve", number, *home)
+            said = toolwright(office.home, "approvals", "approve", number, *home).stdout
+            assert "once the same is asked for again" in said
             made = await client.call_tool("request_new_tool", request)
             assert made.structured_content["status"] == "ready", text_of(made)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 
@@ -15,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from cli.shop import PATIENCE_S, TOOLWRIGHT, hears_ctrl_c, toolwright
 from docs_support.pages import page
+from toolwright.mcpdoor.http import Place, listening
 
 SCHEMA = json.loads(page("docs/json.md").of("json")[0].text)
 PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}  # fmt: skip
@@ -75,6 +77,12 @@ def test_the_token_can_be_said_and_is_the_same_at_the_next_start(office):
 def test_what_cannot_be_served_says_why(office, words, says):
     done = toolwright(office.home, "mcp", *words, "--home", str(office.home), code=2)
     assert says in done.stderr
+
+
+def test_what_is_answered_in_pieces_is_sent_at_once():
+    # asyncio switches delays off for a socket that says it is TCP; else each answer in two pieces takes 40 ms.
+    with listening(Place()) as at:
+        assert at.proto == socket.IPPROTO_TCP
 
 
 def test_a_short_token_is_refused(office):

@@ -13,6 +13,7 @@ from toolwright.cli.grouping import Group
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import home_options
+from toolwright.errors import NotFoundError
 from toolwright.moments import moment
 from toolwright.moments import words as spelled
 from toolwright.policy import ApprovalAnswer
@@ -104,14 +105,24 @@ def reject(number: int, why: str, **options: Any) -> None:
 def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> None:
     with opened(options) as (home, settings):
         asked = home.asked.answer(number, answer, settings.namespace, strict=True)
+        of_run = _is_of_run(home, asked)
     if options["as_json"]:
         print_json({"type": "question", **as_json(asked)})
         return
     scope = " and every tool that asks for its hosts" if answer.yes and answer.scope == "host" else ""
     until = "" if answer.until is None else f", until {spelled(answer.until)}"
     said = f"{'yes' if answer.yes else 'no'} to {asked.request.question.name}{scope}{until}"
-    goes_on = f"; `toolwright run --resume {asked.run_id}` goes on"
+    again = "once the same is asked for again, it goes on"  # by a client of the MCP server: there is no run
+    goes_on = f"; `toolwright run --resume {asked.run_id}` goes on" if of_run else f"; {again}"
     out().print(safe(said + goes_on), markup=False, soft_wrap=True)
+
+
+def _is_of_run(home: Home, asked: Asked) -> bool:
+    try:
+        home.runs.get(asked.run_id)
+    except NotFoundError:
+        return False
+    return True
 
 
 @contextmanager
