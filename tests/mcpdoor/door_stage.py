@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
@@ -21,6 +22,9 @@ from cli.shop import PATIENCE_S, TOOLWRIGHT, environ
 
 WAYS = [("http", "auto"), ("http", "legacy"), ("stdio", "auto"), ("stdio", "legacy")]
 """Transport, and era: `auto` is 2026-07-28 here, `legacy` the handshake of 2025."""
+
+ERAS = ["auto", pytest.param("legacy", marks=pytest.mark.long)]
+"""Where the eras are hardly told apart, the one of before is tried in the long suite."""
 
 ASKED = {
     "tool_name": "count_vowels",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from door_stage import play, text_of
+from door_stage import ERAS, play, text_of
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
@@ -56,7 +56,7 @@ def test_a_yes_at_the_client_lets_it_be_made_and_called(office, page, mode):
         assert [one.approval.who for one in tw.grants()] == ["the person at mcp"]
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ERAS)
 @pytest.mark.parametrize("answer", [NO, ElicitResult(action="decline")], ids=["no", "declined"])
 def test_a_no_at_the_client_is_the_end_of_it(office, page, mode, answer):
     asked, source = fetcher("look", page.host)
@@ -104,7 +104,7 @@ def test_where_nobody_answers_at_the_client_the_question_waits_in_the_home(offic
     play(scene())
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ERAS)
 def test_a_call_of_a_tool_whose_yes_was_taken_back_asks_again(office, page, mode):
     asked, source = fetcher("look", page.host)
     with Toolwright(home=office.home, approve=True) as tw:

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 import yaml
 from door_stage import ASKED, PATIENCE_S, RIGHT, play, text_of
-from fixtures import requests
 from mcp import Client
+from suite_tools import requests
 
 PACKAGES = ("@modelcontextprotocol/conformance@0.1.16", "@modelcontextprotocol/inspector@2.12.0")
 EXPECTED = Path(__file__).with_name("expected-failures.yaml")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.shop import Page, fetcher
+from cli.shop import Maker, Page, fetcher
+from outside.endpoint import Endpoint
 from toolwright import ApprovalAnswer, Toolwright
 from toolwright.errors import SpecError, UnansweredError
 from toolwright.tool import Verdict
@@ -65,9 +66,10 @@ def test_a_request_that_cannot_be_read_says_so(tw):
 
 
 def test_what_failed_by_hand_is_no_failure_for_others(tmp_path, tw):
-    tw.request(ASKED, source=WRONG)
-    with Toolwright(home=tmp_path / "home") as other:
-        assert other.request(ASKED, source=RIGHT).won
+    assert tw.request(ASKED, source=WRONG).version is None
+    with Endpoint(Maker((ASKED, RIGHT))) as endpoint:
+        with Toolwright("openai:x", base_url=endpoint.url, home=tmp_path / "home") as other:
+            assert other.run("Count the vowels.").made == ("count_vowels@1",)
 
 
 def test_a_question_waits_for_a_person_and_after_the_yes_the_same_request_goes_on(tw):

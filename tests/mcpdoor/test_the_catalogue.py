@@ -130,6 +130,7 @@ def test_of_a_large_shelf_the_promoted_and_the_most_used_are_listed_in_one_order
     play(scene())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rule", "listed"), [("fixed", []), ("promoted", ["add_1"])])
 def test_the_setting_says_who_is_listed(office, rule, listed):
     stocked(office.home, 1)

@@ -7,7 +7,7 @@ import time
 
 import anyio
 import pytest
-from door_stage import ASKED, PATIENCE_S, RIGHT, WAYS, play
+from door_stage import ASKED, ERAS, PATIENCE_S, RIGHT, WAYS, play
 from mcp.shared.exceptions import MCPDeprecationWarning
 
 from cli.shop import NAP, alive, family, napping
@@ -16,7 +16,7 @@ from toolwright import Toolwright
 FEW = [pytest.param(*one, marks=[pytest.mark.long] if one[0] == "stdio" else []) for one in WAYS]
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ERAS)
 def test_each_check_is_told_as_it_ends(office, mode):
     async def scene():
         heard = []
@@ -85,7 +85,7 @@ def _server_below_us():
     raise AssertionError("no server runs")
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ERAS)
 def test_what_a_tool_prints_is_logged_to_a_client_that_wants_it(office, mode):
     source = RIGHT.replace("    return", "    print('one')\n    print('two')\n    return")
 
