@@ -79,8 +79,16 @@ def takes_any(command):
 EVERY = set().union(*map(spelled, all_commands().values()), {"--version"})
 
 
-OF_OTHERS = {"--enable-auto-tool-choice", "--max-model-len", "--jinja", "--amount", "--strict"}
-"""vLLM's, llama.cpp's, the flag of a tool, and the MCP Inspector's."""
+OF_OTHERS = {
+    "--enable-auto-tool-choice",
+    "--max-model-len",
+    "--jinja",
+    "--amount",
+    "--strict",
+    "--header",
+    "--transport",
+}
+"""vLLM's, llama.cpp's, the flag of a tool, and those of the MCP Inspector and of a client."""
 
 
 OF_OTHER_COMMANDS = {"docs/benchmarks.md", "docs/containers.md", "docs/escape.md"}
