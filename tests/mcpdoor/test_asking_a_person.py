@@ -104,6 +104,17 @@ def test_where_nobody_answers_at_the_client_the_question_waits_in_the_home(offic
     play(scene())
 
 
+def test_code_that_is_too_long_for_a_form_is_no_question_for_one(office, page):
+    asked, source = fetcher("look", page.host)
+
+    async def scene():
+        async with office.client("http", "auto", elicitation_callback=Person()) as client:
+            waits = await client.call_tool("request_new_tool", {**asked, "source": source + "# so it goes on\n" * 1000})
+            assert waits.structured_content["status"] == "needs-approval"
+
+    play(scene())
+
+
 @pytest.mark.parametrize("mode", ERAS)
 def test_a_call_of_a_tool_whose_yes_was_taken_back_asks_again(office, page, mode):
     asked, source = fetcher("look", page.host)

@@ -17,7 +17,8 @@ from toolwright.policy import ApprovalAnswer, ApprovalRequest
 from toolwright.powers import why_loud
 
 _KEY = "approval"
-_LONGEST_SOURCE = 4_000
+_LONGEST_SOURCE = 16_000
+"""Longer code is no matter for a form: that question is answered where all of it can be read."""
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -57,7 +58,7 @@ class Asking:
         """The answer. UnansweredError where the question waits in the home's book; InputWantedError."""
         if self._brought is not None and self._state.get("digest") == request.question.digest:
             answer = self._answer(self._brought)
-        elif not self._can_ask:
+        elif not self._can_ask or len(request.source) > _LONGEST_SOURCE:
             answer = None
         elif self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise InputWantedError(request)
@@ -113,10 +114,9 @@ def _shown(request: ApprovalRequest) -> str:
     question = request.question
     powers = [_power(request, one) for one in question.words()]
     tried = [f"After a yes it is tried with: {'; '.join(request.examples)}"] if request.examples else []
-    source = request.source if len(request.source) <= _LONGEST_SOURCE else f"{request.source[:_LONGEST_SOURCE]}…"
     head = f"The tool {question.name} asks for powers. {question.description}"
     effect = f"What it does to the world outside: {question.effect}"
-    return "\n".join([head, *powers, effect, *tried, "", source])
+    return "\n".join([head, *powers, effect, *tried, "", request.source])
 
 
 def _power(request: ApprovalRequest, words: str) -> str:
