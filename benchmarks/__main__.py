@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import datasets
 
-NAMES = ("sandbox", "validator", "startup", "registry", "orchestrator", "telemetry")
+NAMES = ("sandbox", "validator", "startup", "registry", "orchestrator", "telemetry", "mcp")
 """What runs without a name; `retrieval` needs data sets that are not ours, and is run by name."""
 COMMANDS = ("fuzz", "soak")
 """What takes words of its own and ends with 1 if it finds anything: `python -m benchmarks fuzz --help`."""

@@ -46,6 +46,7 @@ PROMISED = {
         "stores",
     },
     "telemetry": {"call_p50_ms", "call_cpu_p50_ms", "run_p50_ms"},
+    "mcp": {"list_p50_ms", "call_p50_ms", "call_p99_ms", "tool_p50_ms"},
     "orchestrator": {"step_p50_ms", "step_p99_ms", "bare_step_p50_ms", "ratio_to_bare"},
 }
 

@@ -79,8 +79,17 @@ def takes_any(command):
 EVERY = set().union(*map(spelled, all_commands().values()), {"--version"})
 
 
-OF_OTHERS = {"--enable-auto-tool-choice", "--max-model-len", "--jinja", "--amount", "--outside-the-wall"}
-"""vLLM's, llama.cpp's, the flag of a tool, and that of an exported server."""
+OF_OTHERS = {
+    "--enable-auto-tool-choice",
+    "--max-model-len",
+    "--jinja",
+    "--amount",
+    "--strict",
+    "--header",
+    "--outside-the-wall",
+    "--transport",
+}
+"""vLLM's, llama.cpp's, the flag of a tool, those of the MCP Inspector, of a client, and of an exported server."""
 
 
 OF_OTHER_COMMANDS = {"docs/benchmarks.md", "docs/containers.md", "docs/escape.md"}

@@ -152,6 +152,10 @@ def built(place):
         do("export", "export", "count_vowels", "--as", "skill", "-o", "skills")
         do("registry join", "registry", "join", "s3://my-bucket/x?table=toolwright", "--trust", "5f0c", exit_code=2)
         do("edit", "edit", "double", "--file", "double.py")
+        do("mcp", "mcp", "--no-token", exit_code=2)
+        do("mcp promote", "mcp", "promote", "double")
+        do("mcp demote", "mcp", "demote", "double")
+        do("mcp catalogue", "mcp", "catalogue")
         do("prune", "prune", "--unused-days", "0")
         do("prune packages", "prune", "--packages")
         do("retire", "retire", "double")
@@ -256,6 +260,10 @@ EXPECTED = {
     "secrets": "secrets",
     "secrets remove": "secret",
     "doctor": "doctor",
+    "mcp": "error",
+    "mcp promote": "catalogue",
+    "mcp demote": "catalogue",
+    "mcp catalogue": "catalogue",
     "registry init": "error",
     "registry verify": "verified",
     "registry gc": "collected",
@@ -308,6 +316,7 @@ def test_one_object_is_printed_where_the_page_says_one(printed):
 
 def test_every_schema_of_the_page_is_met_by_something(printed):
     parts = {"serving", "info", "check", "not-copied", "keyid", "cost-row", "audit-line", "asked", "yes"}
+    parts |= {"mcp-server"}  # a server prints it and goes on: tests/mcpdoor holds it against the page
     assert {line["type"] for line in printed.all() if not is_event(line)} | {"result", "event"} | parts == set(
         SCHEMA["$defs"]
     )

@@ -46,7 +46,7 @@ def test_the_later_word_wins(tmp_path, monkeypatch):
 
 
 _GOOD = {
-    "untrusted": "/srv/letters", "approvals.away": "pause",
+    "untrusted": "/srv/letters", "approvals.away": "pause", "clients.catalogue": "fixed", "clients.approvals": "home",
     "store": "s3://bucket/prefix?table=table", "store_s3_url": "http://127.0.0.1:9000",
     "store_dynamodb_url": "http://127.0.0.1:9000", "surface": "fixed", "namespace": "team", "stream": "yes", "store_streams": "yes", "signer": "billing:signer", "layers": "no", "sandbox.profile": "landlock",
     "sandbox.box": "container", "sandbox.weakest": "full", "limits.profile": "strict",

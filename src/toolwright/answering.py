@@ -11,15 +11,20 @@ from toolwright import tokens
 from toolwright.errors import UserError
 from toolwright.granting import Granted, grant, granted, revoke
 from toolwright.moments import moment, words
-from toolwright.policy import ApprovalAnswer
+from toolwright.policy import ApprovalAnswer, ApprovalRequest
 from toolwright.settings import Settings
 from toolwright.store.asked import Asked
 from toolwright.store.tokens import TokenInfo
+from toolwright.trace import Place
 from toolwright.whoever import person_here
 from toolwright.wiring import Parts
 
 Until = float | str | None
 """Unix seconds, words such as `friday`, `2026-12-04` or `7d`, or for good."""
+
+
+_NO_HOLDS_S = 600.0
+"""For so long a no answers the very same question again."""
 
 
 class Answering(ABC):
@@ -39,6 +44,21 @@ class Answering(ABC):
     def approval(self, question: int) -> Asked:
         """The question of that number: `request` is what a person is shown. NotFoundError."""
         return self._parts.home.asked.get(question, self.settings.namespace)
+
+    def ask_later(self, request: ApprovalRequest) -> Asked:
+        """Keep *request* (what an `approve` is asked) for a person who is not there, and say how it stands.
+
+        One that waits already is given again, and so is a no that was said to the very same a moment ago; whoever asked
+        then asks anew, and goes on if the answer was yes.
+        """
+        book, about = self._parts.home.asked, (request.kind, request.question.name, request.question.digest)
+        for one in reversed(book.list(self.settings.namespace, every=True)):
+            if (one.request.kind, one.request.question.name, one.request.question.digest) == about:
+                answered = one.answered_at or 0.0
+                if one.state == "open" or (one.state == "rejected" and time.time() - answered < _NO_HOLDS_S):
+                    return one
+                break
+        return book.open(request, Place(request.run_id), self.settings.approvals.timeout_s)
 
     def approve(
         self, question: int, *, scope: Literal["once", "host"] = "once", until: Until = None, who: str = ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolwright import settings as settings_module
 from toolwright.answering import Answering
+from toolwright.cataloguing import Cataloguing
 from toolwright.consent import Approve
 from toolwright.errands import Errands
 from toolwright.errors import UserError
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from toolwright.toolset import ToolwrightToolset
 
 
-class Toolwright(Upkeep, Errands, Answering):
+class Toolwright(Upkeep, Errands, Answering, Cataloguing):
     """An agent that makes the tools it lacks. A context manager; thread-safe; many runs at once.
 
     *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that

@@ -141,6 +141,9 @@ class Batches:
 
     def _kept(self, batch: Sequence[Call], ended: Exit, got: list[Outcome], place: int) -> list[Outcome]:
         """What of *got* stands, where the one at *place* (if not 0) may have found its guest used up."""
+        if not place and len(batch) > 1 and got[0].reason == "output":
+            self._most = 1  # it may have been one behind it: alone it is certain
+            return []
         if not place:
             self._most = min(self._most * 2, self._top)
             return got

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from toolwright import schema, toolfile
+from toolwright.answers import code_in
 from toolwright.call import Outcome, Status
 from toolwright.consent import Approve, Consent, request_for
 from toolwright.editing import body_of, declared, doctests, edited_candidate, summary
-from toolwright.errors import SpecError, UserError
+from toolwright.errors import EditedError, NotFoundError, SpecError, UserError
 from toolwright.forge import Forged
 from toolwright.langchaintools import of_langchain
 from toolwright.meant import function_in
@@ -21,7 +22,7 @@ from toolwright.owntools import Usable
 from toolwright.policy import ApprovalAnswer
 from toolwright.powers import Origin
 from toolwright.promoting import told
-from toolwright.requests import asked_about, spec_of, truth
+from toolwright.requests import alike, asked_about, spec_of, truth
 from toolwright.settings import Settings
 from toolwright.stopping import in_thread
 from toolwright.tool import Candidate, Contract, ToolSpec, ToolVersion, Verdict
@@ -59,7 +60,27 @@ class Bringing:
         with self.parts.switchboard.listening(self.run_id, self.sink):
             return await self._forged(spec)
 
-    async def _forged(self, spec: ToolSpec) -> Forged:
+    async def request(self, asked: Mapping[str, Any], source: str) -> Forged:
+        """What a model asks for, as in a run: a tool that does the same is offered first, unless it says a reason.
+
+        With *source* no model is asked; what *asked* leaves out is then read from its signature. SpecError.
+        """
+        spec = spec_of(_with_signature(asked, source) if source else asked, self.settings.namespace)
+        with self.parts.switchboard.listening(self.run_id, self.sink):
+            near = None if spec.reason else await in_thread(cancel := threading.Event(), self._near, spec, cancel)
+            return await self._forged(spec, source) if near is None else Forged(None, (), near)
+
+    def _near(self, spec: ToolSpec, cancel: threading.Event) -> str | None:
+        registry = self.parts.registry
+        return None if registry.shelved(spec.name) else alike(registry, self.parts.forge, spec, self._meant, cancel)
+
+    def _meant(self, name: str) -> Usable | None:
+        try:
+            return self.parts.registry.find(name)
+        except (NotFoundError, EditedError):
+            return None
+
+    async def _forged(self, spec: ToolSpec, source: str = "") -> Forged:
         registry = self.parts.registry
         await registry.opened()
         if registry.own and (own := registry.own.get(spec.name)):
@@ -68,8 +89,9 @@ class Bringing:
             why = f"Your own tool {same.name} does what looks like the same ({same.source})"
             return Forged(None, (), f"{why}; to have {spec.name} made all the same, say what it lacks (`reason`).")
         place, emit = Place(self.run_id), self.parts.switchboard.emit
-        forged = await self.parts.forge.make(spec, run_id=self.run_id, place=place, emit=emit, insist=True)
-        return await asked_about(forged, self.parts.forge, self._consent())
+        forge = self.parts.forge.handed(source) if source else self.parts.forge
+        forged = await forge.make(spec, run_id=self.run_id, place=place, emit=emit, insist=True)
+        return await asked_about(forged, forge, self._consent())
 
     async def validate(self, name: str, source: str, asked: Mapping[str, Any], origin: Origin = "agent") -> Verdict:
         """The Verdict on function *name* in *source*; what is in *asked* goes over what the source says of itself."""
@@ -178,6 +200,22 @@ class Bringing:
 
     def _consent(self) -> Consent:
         return Consent(self.approve, self.parts.home.approvals, self.parts.switchboard, self.run_id)
+
+
+def _with_signature(asked: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """*asked*, with what *source* says of itself where it says nothing; one that cannot be read says nothing."""
+    name = str(asked.get("tool_name") or asked.get("name") or "")
+    try:
+        signature = schema.signature_of(code_in("", {"source": source}, name).source, name)
+    except SpecError:
+        return asked
+    said = {
+        "input_params": signature,
+        "return_type": signature,
+        "description": summary(signature.docstring),
+        "example": doctests(signature.docstring, name),
+    }
+    return {**asked, **{key: value for key, value in said.items() if not asked.get(key)}}
 
 
 def refused(pending: Outcome, answer: ApprovalAnswer) -> Outcome:

@@ -9,6 +9,8 @@ DeedWord = Literal[
     "admitted",  # a version was proved and promoted to the shelf; detail: digest, run
     "validated",
     "promoted",  # a version that was proved and waited serves now, by `who`
+    "catalogued",  # a person promoted it to the catalogue that clients are shown
+    "uncatalogued",
     "retired",
     "restored",
     "yanked",

@@ -49,6 +49,39 @@ class Errands(ToolCalls):
         self._may_make()
         return await self._awaited(self._bringing_here(sink).make(spec))
 
+    def request(
+        self,
+        asked: Mapping[str, Any],
+        *,
+        source: str = "",
+        approve: Approve | None = None,
+        errand: str = "",
+        sink: Sink | None = None,
+    ) -> Forged:
+        """What a model of yours asks for with the keywords of `request_new_tool`, outside any run.
+
+        With *source*, which that model wrote itself, no model is asked: it is proven, or the last of `verdicts` says
+        which check failed. A tool that does the same is named instead, unless *asked* holds a `reason`. *approve*
+        answers in place of the Toolwright's own. *errand* is the `run_id` of a request (of its events) that was not
+        answered: what models said in it is not asked for again. SpecError; RefusedError as `make`.
+        """
+        self._may_make()
+        return self._portal.run(self._bringing(sink, approve, errand).request(asked, source))
+
+    async def arequest(
+        self,
+        asked: Mapping[str, Any],
+        *,
+        source: str = "",
+        approve: Approve | None = None,
+        errand: str = "",
+        sink: Sink | None = None,
+    ) -> Forged:
+        """`request`, awaited."""
+        self._may_make()
+        bringing = self._bringing(sink, on_this_loop(approve or self._approve), errand)
+        return await self._awaited(bringing.request(asked, source))
+
     def validate(self, name: str, source: str, **asked: Any) -> Verdict:
         """Hold the function *name* in *source* against what it says of itself; registers nothing.
 
@@ -147,8 +180,8 @@ class Errands(ToolCalls):
         how = {"everything": everything, "replacing": replacing, "on_each": on_each}
         return await self._awaited(_folder(self._bringing_here(), path, offered, how))
 
-    def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
-        return Bringing(self._parts, self.settings, approve or self._approve, sink or Silence(), new_run_id())
+    def _bringing(self, sink: Sink | None = None, approve: Approve | None = None, errand: str = "") -> Bringing:
+        return Bringing(self._parts, self.settings, approve or self._approve, sink or Silence(), errand or new_run_id())
 
     def _bringing_here(self, sink: Sink | None = None) -> Bringing:
         return self._bringing(sink, on_this_loop(self._approve))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from toolwright.attempts import LONGEST_DETAIL, failed_elsewhere, is_hopeless, refused, said_no, same_code, why_none
 from toolwright.batching import Workspace
@@ -17,8 +18,8 @@ from toolwright.errors import EditedError, ModelError, NotFoundError, RefusedErr
 from toolwright.examiner import Examiner
 from toolwright.flight import ASKING_S, Flight, boarded
 from toolwright.generator import Generator
+from toolwright.handing import HandedIn, NoExaminer
 from toolwright.livefailures import LiveFailures
-from toolwright.models.asking import AnswerShape, Asker, Reply
 from toolwright.models.underway import spending_on
 from toolwright.powers import Origin
 from toolwright.promoting import told
@@ -26,8 +27,9 @@ from toolwright.registry import Registry
 from toolwright.schema import same_schema
 from toolwright.stopping import in_thread
 from toolwright.store.leases import Failed
+from toolwright.tally import Tally
 from toolwright.tool import Candidate, Check, Contract, ToolSpec, ToolVersion, Verdict
-from toolwright.trace import Cost, Event, EventKind, Place, Role
+from toolwright.trace import Cost, Event, EventKind, Place
 from toolwright.validator import Validator
 
 Emit = Callable[[Event], None]
@@ -63,31 +65,6 @@ class Forged:
         return self.version is None and self.pending is not None and self.pending.status is Status.NEEDS_APPROVAL
 
 
-class Tally:
-    """Counts what the asking costs, and remembers which model wrote."""
-
-    def __init__(self) -> None:
-        self.cost = Cost()
-        self.model = ""
-
-    def around(self, asker: Asker) -> Asker:
-        """*asker*, counted here."""
-        return _Counted(asker, self)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    asker: Asker
-    tally: Tally
-
-    async def ask(self, *, role: Role, system: str, user: str, answer: AnswerShape, place: Place) -> Reply:
-        reply = await self.asker.ask(role=role, system=system, user=user, answer=answer, place=place)
-        self.tally.cost += reply.cost
-        if role == "generator":
-            self.tally.model = reply.model
-        return reply
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """What stays the same while one tool is forged; in a Forged it is how to go on."""
@@ -112,6 +89,9 @@ class Work:
 
 class Forge:
     """Makes tools. Many may be forged at once, each with a place of its own."""
+
+    _for_all = True
+    """Whether what fails here would fail for whoever else asks for the same."""
 
     def __init__(
         self,
@@ -138,6 +118,13 @@ class Forge:
         self._max_tools = max_tools
         self._asking_s = asking_s
         self._failures = failures
+
+    def handed(self, source: str) -> Self:
+        """The same for one who hands in the *source*: no model is asked, and whoever handed it in mends it."""
+        own = copy.copy(self)
+        own._generator, own._examiner, own._attempts = HandedIn(source), NoExaminer(), 1
+        own._failures, own._for_all = None, False
+        return own
 
     async def make(
         self,
@@ -192,7 +179,7 @@ class Forge:
                 flight.made(forged.version.number)
             elif forged.asks:
                 flight.asks(self._asking_s)
-            elif forged.pending is None and _failed(forged):
+            elif self._for_all and forged.pending is None and _failed(forged):
                 flight.failed(forged.reason)
             return forged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -173,33 +173,10 @@ class Requests:
         """What the model reads about tools that do the same by their examples, or else look as if they did."""
         if spec.name in self.notes.offered and spec.reason:
             return ""
-        same: list[Usable] = []
-        alike: list[Usable] = []
-        for match in self.registry.near(spec, limit=_TRIED, least=POSSIBLE):
-            version = self._meant(match.info.name)
-            if version is None:
-                continue
-            met = self.forge.meets(version, spec, self.cancel, self.files) if isinstance(version, ToolVersion) else None
-            if met:
-                same.append(version)
-            elif met is None and match.score >= NEAR:
-                alike.append(version)
-        if not same and not alike:
-            return ""
-        if spec.name not in self.notes.offered:
+        found = alike(self.registry, self.forge, spec, self._meant, self.cancel, self.files)
+        if found is not None and spec.name not in self.notes.offered:
             self.notes.offered.append(spec.name)
-        lead = (
-            "Nothing was made: called with the arguments of your example, this gives what it shows."
-            if same
-            else "Nothing was made, since the shelf has what looks like the same."
-        )
-        return "\n".join(
-            [
-                f"{lead} Call one of these if it fits; if none does, ask for {spec.name} again with `reason`: what "
-                "they lack.",
-                *(as_json(described(one)) for one in (same or alike)[:3]),
-            ]
-        )
+        return "" if found is None else found
 
     async def _make(self, spec: ToolSpec, place: Place) -> tuple[str, Usable | None]:
         self._emit("tool-requested", name=spec.name, description=spec.description)
@@ -256,6 +233,45 @@ class Requests:
 
     def _emit(self, kind: EventKind, **data: Any) -> None:
         self.sink.emit(Event(kind, self.run_id, data))
+
+
+def alike(
+    registry: Registry,
+    forge: Forge,
+    spec: ToolSpec,
+    meant: Callable[[str], Usable | None],
+    cancel: threading.Event,
+    files: Workspace | None = None,
+) -> str | None:
+    """What a model reads about tools that do the same by the examples of *spec*, or else look as if they did.
+
+    None where there are none. *meant* gives the tool that a name means.
+    """
+    same: list[Usable] = []
+    close: list[Usable] = []
+    for match in registry.near(spec, limit=_TRIED, least=POSSIBLE):
+        version = meant(match.info.name)
+        if version is None:
+            continue
+        met = forge.meets(version, spec, cancel, files) if isinstance(version, ToolVersion) else None
+        if met:
+            same.append(version)
+        elif met is None and match.score >= NEAR:
+            close.append(version)
+    if not same and not close:
+        return None
+    lead = (
+        "Nothing was made: called with the arguments of your example, this gives what it shows."
+        if same
+        else "Nothing was made, since the shelf has what looks like the same."
+    )
+    return "\n".join(
+        [
+            f"{lead} Call one of these if it fits; if none does, ask for {spec.name} again with `reason`: what they "
+            "lack.",
+            *(as_json(described(one)) for one in (same or close)[:3]),
+        ]
+    )
 
 
 async def asked_about(forged: Forged, forge: Forge, consent: Consent) -> Forged:

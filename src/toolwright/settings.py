@@ -87,6 +87,16 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class Clients:
+    """What clients of the MCP server see: the rule and the size of its catalogue, how often it is made, who answers."""
+
+    catalogue: Literal["fixed", "promoted", "no-powers"] = "no-powers"
+    listed: int = 20
+    every_s: float = 60.0
+    approvals: Literal["client", "home"] = "client"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, with its default; `origins` says where each value came from."""
 
@@ -133,6 +143,8 @@ class Settings:
     mcp: tuple[str, ...] = ()
     """MCP servers whose tools are a person's own: a command or an address each."""
     serve: Serving = field(default_factory=Serving)
+    clients: Clients = field(default_factory=Clients)
+    """What others see and may do, who are clients of this home: `toolwright mcp`."""
     origins: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, Any] = field(default_factory=dict)
     """What was said of each key that is not left to its default, as it was read."""
@@ -198,6 +210,10 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "serve.requests": at_least_one_of,
     "serve.runs": at_least_one_of,
     "serve.grace_s": seconds_of,
+    "clients.catalogue": choice_of("fixed", "promoted", "no-powers"),
+    "clients.listed": count_of,
+    "clients.every_s": seconds_of,
+    "clients.approvals": choice_of("client", "home"),
     "keep.traces_days": days_of,
     "keep.values_days": days_of,
     "keep.prompts_days": days_of,
@@ -264,7 +280,7 @@ def _spelled(found: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
 
 
 def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    named = {"approvals", "keep", "functions", "mcp", "sandbox", "serve", "origins", "said", *ROLES}
+    named = {"approvals", "keep", "functions", "mcp", "clients", "sandbox", "serve", "origins", "said", *ROLES}
     others = {"home", "policy", "limits", "budget", *_OF_ALL_CALLS, *named}
     plain = {one.name for one in fields(Settings)} - others
     return Settings(
@@ -283,6 +299,7 @@ def _settings(home: Path, read: Mapping[str, Any], origins: Mapping[str, str]) -
         budget=Budget(**_table(read, "budget.")),
         functions=_functions(read),
         mcp=read.get("tools.mcp", ()),
+        clients=Clients(**_table(read, "clients.")),
         origins=origins,
         said=read,
         **{key: value for key, value in read.items() if key in plain},

@@ -71,7 +71,7 @@ class ToolCalls(ABC):
         """The shelf."""
 
     @abstractmethod
-    def _bringing(self, sink: Sink | None = None, approve: Approve | None = None) -> Bringing:
+    def _bringing(self, sink: Sink | None = None, approve: Approve | None = None, errand: str = "") -> Bringing:
         """Who asks the person."""
 
     @abstractmethod
@@ -86,13 +86,15 @@ class ToolCalls(ABC):
         version: int | None = None,
         files: Sequence[str | Path] = (),
         out: str | Path | None = None,
+        approve: Approve | None = None,
     ) -> Outcome:
         """Call the tool *name* in the sandbox, outside any run. NotFoundError; a bad tool is an Outcome.
 
         *files* are put into its work folder, read-only; what it leaves is copied to *out* (default
         `./toolwright-files/ID`), and `files` of the Outcome names the copies. An own tool runs in this process.
+        *approve* answers in place of the Toolwright's own.
         """
-        return self.map(name, [arguments or {}], version=version, files=files, out=out)[0]
+        return self.map(name, [arguments or {}], version=version, files=files, out=out, approve=approve)[0]
 
     async def acall(
         self,
@@ -102,9 +104,11 @@ class ToolCalls(ABC):
         version: int | None = None,
         files: Sequence[str | Path] = (),
         out: str | Path | None = None,
+        approve: Approve | None = None,
     ) -> Outcome:
         """`call`, awaited; cancelling it ends the box."""
-        return (await self.amap(name, [arguments or {}], version=version, files=files, out=out))[0]
+        one = [arguments or {}]
+        return (await self.amap(name, one, version=version, files=files, out=out, approve=approve))[0]
 
     def map(
         self,
@@ -115,19 +119,21 @@ class ToolCalls(ABC):
         files: Sequence[str | Path] = (),
         out: str | Path | None = None,
         on_each: OnEach | None = None,
+        approve: Approve | None = None,
     ) -> list[Outcome]:
         """Call the tool *name* once for each of *arguments*; an Outcome each, in order. NotFoundError.
 
         Calls share a guest of the sandbox, which costs a fraction of a `call` each; a tool that keeps state, is not
         deterministic or writes to the world gets a guest for each. Powers are asked for once. *files* and *out* are as
         for `call`, for all of them together. *on_each* hears the place and the Outcome of each as soon as it is known.
+        *approve* answers in place of the Toolwright's own.
         """
         listed = self._listed(name, list(arguments), version, files, out)
         if not isinstance(listed, _Listed):
             return listed
         self._ran(listed, range(len(listed.calls)), on_each)
         if listed.waiting:
-            answer = self._portal.run(self._bringing().agreed(listed.tool))
+            answer = self._portal.run(self._bringing(approve=approve).agreed(listed.tool))
             self._answered(listed, answer, on_each)
         return self._recorded(listed)
 
@@ -140,6 +146,7 @@ class ToolCalls(ABC):
         files: Sequence[str | Path] = (),
         out: str | Path | None = None,
         on_each: OnEach | None = None,
+        approve: Approve | None = None,
     ) -> list[Outcome]:
         """`map`, awaited; cancelling it ends the box. *on_each* is called on another thread."""
         cancel = threading.Event()
@@ -149,8 +156,12 @@ class ToolCalls(ABC):
         with callers_loop(asyncio.get_running_loop()):
             await in_thread(cancel, self._ran, listed, range(len(listed.calls)), on_each, cancel)
             if listed.waiting:
-                bringing = self._bringing(approve=on_this_loop(self._approve))
-                answer = await self._awaited(bringing.agreed(listed.tool))
+                bringing = self._bringing(approve=on_this_loop(approve or self._approve))
+                try:
+                    answer = await self._awaited(bringing.agreed(listed.tool))
+                except BaseException:  # nothing has run: whoever is asked may be asked again, and no folder is left
+                    listed.work.discard()
+                    raise
                 await in_thread(cancel, self._answered, listed, answer, on_each, cancel)
         return await in_thread(cancel, self._recorded, listed)
 

@@ -95,6 +95,7 @@ def test_a_call_that_had_not_begun_is_run_again_in_a_new_zygote(box, zygotes):
         assert is_right(ended, number), ended
 
 
+@pytest.mark.long
 def test_a_stopped_zygote_costs_a_call_and_the_box_heals(box, zygotes, monkeypatch):
     monkeypatch.setattr(spawning, "_WAIT_S", 1.0)
     before = Census.take()

@@ -139,6 +139,7 @@ def whole_time(killed_run: KilledRuns, who: str) -> float:
     return max(run.result["wall_s"] for run in runs)
 
 
+@pytest.mark.long
 def test_two_runs_at_once_are_killed_at_random_moments_and_come_to_their_ends(killed_run: KilledRuns) -> None:
     whole_s = whole_time(killed_run, "AB")
     deaths = at_random([killed_run("one", who) for who in "AB"], random.Random(1), whole_s, 3)

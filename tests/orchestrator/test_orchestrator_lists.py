@@ -60,7 +60,7 @@ def test_what_is_no_list_of_objects_is_answered_in_words(stage):
     assert scene.do().status == "complete"
     empty, long, fixed, unknown, mixed = scene.results()[-5:]
     assert "empty" in empty
-    assert "at most 1000 arguments, and this one has 1001" in long
+    assert "this list has 1001. The limit of 1000 arguments in one list was reached (fixed)." in long
     assert "not a list" in fixed
     assert "use request_new_tool" in unknown
     five, one = json.loads(mixed.partition("\n")[0])

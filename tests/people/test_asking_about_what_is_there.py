@@ -95,6 +95,7 @@ def test_a_call_of_a_later_version_whose_yes_was_taken_back_shows_what_nobody_ha
     assert f'  | HOST = "{place.page.host}"' in asked
 
 
+@pytest.mark.long
 def test_a_version_that_was_widened_under_a_rule_is_asked_about_with_all_that_changed(office):
     with Page() as other:
         place = office(lambda one: uses)
@@ -117,6 +118,7 @@ def test_a_version_that_was_widened_under_a_rule_is_asked_about_with_all_that_ch
         assert place.run("--resume", run["run_id"], code=0)["reused"] == ["look@2"]
 
 
+@pytest.mark.long
 def test_a_call_of_what_a_model_made_tells_why_it_wants_each_power_and_what_it_cost(office):
     place = office(lambda one: MakesThenUses(one.asked, (one.source, [one.page.host])))
     (place.home / "prices.toml").write_text(PRICES)

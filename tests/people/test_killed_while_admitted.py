@@ -45,7 +45,7 @@ def told(place):
 
 
 @pytest.mark.parametrize("at", ["admitted", "covered"])
-@pytest.mark.parametrize("later", ["resumed", "called"])
+@pytest.mark.parametrize("later", ["resumed", pytest.param("called", marks=pytest.mark.long)])
 def test_a_kill_leaves_both_lines_or_none_and_they_come_with_the_resume_or_the_first_call(office, at, later):
     place = office(repaired)
     done = place.elsewhere(DIES, at)

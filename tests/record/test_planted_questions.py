@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import ALL, IN_ADDRESS, IN_ENVIRONMENT, PLANTED, RANDOM, STORED, Place, holding, spellings
+from planting import ALL, IN_ADDRESS, IN_ENVIRONMENT, PLANTED, RANDOM, STORED, Place, holding, spellings
 
 from cli.shop import Page, Terminal, fetcher
 from docs_support.world import has_full_sandbox

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import ALL, IN_ADDRESS, PLANTED, RANDOM, STORED, Place, holding
+from planting import ALL, IN_ADDRESS, PLANTED, RANDOM, STORED, Place, holding
 
 from outside.endpoint import Endpoint, Request, calls, says
 from toolwright import Toolwright

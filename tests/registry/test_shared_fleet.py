@@ -188,6 +188,7 @@ def test_for_a_process_that_was_stopped_nobody_waits(
             assert shelf.registry.names() == ["convert_currency"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_feed")
 def test_a_tool_that_has_twenty_requests_costs_none_when_it_is_of_use_again(servers: Cloud, tmp_path: Path) -> None:
     with Proxy(servers.s3_url, table=servers.dynamodb_url) as proxy:

@@ -180,6 +180,7 @@ def _nothing_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_nothing_leads_elsewhere")
 @pytest.mark.parametrize("powers", [False, pytest.param(True, marks=pytest.mark.skipif("not has_full_sandbox()"))])
 def test_of_thirty_two_equal_requests_from_two_homes_one_is_made_and_both_have_it(

@@ -37,6 +37,9 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "call": ("toolwright.cli.call:call", "Call a tool with JSON or flags, in the sandbox."),
         "export": ("toolwright.cli.export:export", "Take a tool along: as a script, a wheel, a skill, an MCP server."),
     },
+    "Lend them to others": {
+        "mcp": ("toolwright.cli.mcp:mcp", "Serve the shelf, and the making of tools, to an agent over MCP."),
+    },
     "Make tools": {
         "make": ("toolwright.cli.make:make", "Make a tool from words, from a spec, or question by question."),
         "check": ("toolwright.cli.check:check", "Validate files with a function; register nothing."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -13,6 +13,7 @@ from toolwright.cli.grouping import Group
 from toolwright.cli.live import print_json
 from toolwright.cli.look import err, out, safe, short
 from toolwright.cli.options import home_options
+from toolwright.errors import NotFoundError
 from toolwright.forms import question_as_json
 from toolwright.moments import moment
 from toolwright.moments import words as spelled
@@ -124,12 +125,13 @@ def _answer(number: int, answer: ApprovalAnswer, options: dict[str, Any]) -> Non
 
 def _goes_on(home: Home, asked: Asked) -> str:
     """How a run goes on that asked."""
-    from toolwright.errors import NotFoundError
-
-    with suppress(NotFoundError):
-        if home.runs.get(asked.run_id).settings.get("visiting"):
-            again = "the agent that asked goes on when it makes that call again"
-            return f"{again} in the same run; no other run heeds it" if asked.request.kind == "flow" else again
+    try:
+        run = home.runs.get(asked.run_id)
+    except NotFoundError:  # a client of the MCP server asked: there is no run
+        return "once the same is asked for again, it goes on"
+    if run.settings.get("visiting"):
+        again = "the agent that asked goes on when it makes that call again"
+        return f"{again} in the same run; no other run heeds it" if asked.request.kind == "flow" else again
     return f"`toolwright run --resume {asked.run_id}` goes on"
 
 

@@ -60,6 +60,8 @@ class Keeper:
         self._cpu_seen_at: int | None = None
         self._cpu_at_turn = self._started = 0.0
         self._cpu_loaded = 0.0
+        self._calm = 0
+        """Items that are known to have printed no more than they may."""
 
     def hold_to(self, limits: Limits) -> None:
         """Hold it to *limits* from now on."""
@@ -173,6 +175,8 @@ class Keeper:
                     if self._settled():
                         self._part()
                         return
+                    self._drain_output()  # what an item printed is there before its answer
+                    self._calm = len(self.seen.claims)
                 elif descriptor == held.output:
                     if self._take_output() is None:  # it was said to be readable: so this is the end
                         poll.unregister(held.output)
@@ -335,12 +339,8 @@ class Keeper:
         room = (most := self._limits.output_bytes) - len(self.seen.output)
         self.seen.output += data[:room]
         if len(data) > room:
-            # It may be items ahead by now, and this what they printed: the one that is awaited then pays for it.
-            while self._killed is None and self._awaiting is not None and readable(self._guest.answers, 0):
-                if not self._take_answers():
-                    break
-            if self._killed is None and self._awaiting is None:
-                del self.seen.claims[-1:]
+            if self._killed is None:  # the guest may be items ahead: the first that may have printed it pays
+                self.seen.keep_only(self._calm)
             self._kill(Ending.OUTPUT, f"It printed more than {most} bytes (setting limits.output_bytes).")
         return data or None
 

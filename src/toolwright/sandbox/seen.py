@@ -37,6 +37,10 @@ class Seen:
         if self.held > HELD:
             self.full = f"Its answers hold more than {HELD} bytes together; those behind are for another guest."
 
+    def keep_only(self, count: int) -> None:
+        """Forget all answers but the first *count*."""
+        del self.claims[count:], self.times[count:]
+
     def leave_too_much(self, over: str, asked: int) -> None:
         """Take in that what it left breaks a limit, as *over* says: the last of the items *asked* pays for that."""
         if self.ending is not Ending.EXITED or self.torn or not self.loaded:
