@@ -38,6 +38,7 @@ def page():
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_yes_at_the_client_lets_it_be_made_and_called(office, page, mode):
     asked, source = fetcher("look", page.host)
+    source += "\n# q8zp4lk29sxv7rt1bn6mwq2z\n"
 
     async def scene():
         person = Person(YES)
@@ -48,6 +49,7 @@ def test_a_yes_at_the_client_lets_it_be_made_and_called(office, page, mode):
             assert "look asks for powers" in shown
             assert f"host {page.host} (the page is there)" in shown
             assert "urlopen" in shown
+            assert "# ***" in shown
             called = await client.call_tool("run_tool", {"name": "look", "arguments": {"path": "x"}})
             assert called.structured_content == {"result": 5}
 

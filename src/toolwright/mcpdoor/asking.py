@@ -11,7 +11,7 @@ from mcp_types import CallToolRequestParams, ElicitRequest, ElicitRequestFormPar
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from toolwright.app import Toolwright
-from toolwright.approving import why_of
+from toolwright.approving import as_seen, why_of
 from toolwright.errors import UnansweredError
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
 from toolwright.powers import why_loud
@@ -110,7 +110,8 @@ class Asking:
 
 
 def _shown(request: ApprovalRequest) -> str:
-    """What the person reads: what it does, what it asks for and why, its code."""
+    """What the person reads: what it does, what it asks for and why, its code; no secret and nothing random in it."""
+    request = as_seen(request)
     question = request.question
     powers = [_power(request, one) for one in question.words()]
     tried = [f"After a yes it is tried with: {'; '.join(request.examples)}"] if request.examples else []
