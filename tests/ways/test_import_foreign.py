@@ -131,6 +131,39 @@ def test_the_commands_take_them_and_say_which_are_there(agent_py, home):
     assert "'letters_of'" in found["left"][0]["detail"]
 
 
+ASKS = '''# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nobody-knows-this>=1"]
+# ///
+
+import sys
+
+from langchain_core.tools import tool
+import nobody_knows_this
+
+print(sys.path)
+
+
+@tool
+def f(x: int) -> int:
+    """F."""
+    return int(nobody_knows_this.of(x))
+
+
+print(f)
+'''
+
+
+def test_check_and_import_ask_for_what_the_header_of_a_langchain_file_names(tmp_path, empty, home):
+    file = tmp_path / "tools" / "f.py"
+    file.parent.mkdir()
+    file.write_text(ASKS)
+    assert "nobody-knows-this" in empty.import_file(file).reason
+    (left,) = empty.import_folder(file.parent, everything=True).left
+    assert (left.reason, "nobody-knows-this" in left.detail) == ("refused", True)
+    assert "nobody-knows-this" in toolwright(home, "check", str(file), "--home", str(home), code=4).stdout
+
+
 HEAD = "from langchain.tools import tool, ToolRuntime, BaseTool, StructuredTool\nfrom langgraph.types import interrupt\n\n\n"
 
 
