@@ -131,8 +131,15 @@ _DECLARED: Mapping[str, type] = {
 
 
 def langchain_in(text: str, file: Path, named: str | None) -> Plain | None:
-    """The LangChain tool that is meant in the *text* of *file*, as `of_langchain`, with what its header declares."""
-    found = of_langchain(body_of(text), file, named)
+    """The LangChain tool that is meant in the *text* of *file*, as `of_langchain`, with what its header declares.
+
+    Lines are told as the file counts them.
+    """
+    try:
+        body = toolfile.read(text).source
+    except (SpecError, NotFoundError):
+        body = scriptblock.blanked(text)
+    found = of_langchain(body, file, named)
     return found and replace(found, said={**declared(text), **found.said})
 
 

@@ -23,6 +23,12 @@ def packages_of(text: str) -> list[str]:
     return [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
 
 
+def blanked(text: str) -> str:
+    """*text* with empty lines in place of the block, so that each line keeps its number."""
+    found = _BLOCK.search(text)
+    return text if found is None else text[: found.start()] + "\n" * found[0].count("\n") + text[found.end() :]
+
+
 def without_block(text: str) -> str:
     """*text* without the block: a tool's own file says it anew, and may have one only."""
     found = _BLOCK.search(text)

@@ -164,6 +164,16 @@ def test_check_and_import_ask_for_what_the_header_of_a_langchain_file_names(tmp_
     assert "nobody-knows-this" in toolwright(home, "check", str(file), "--home", str(home), code=4).stdout
 
 
+def test_lines_are_told_as_the_file_counts_them(tmp_path, empty):
+    file = tmp_path / "f.py"
+    file.write_text(ASKS)
+    notes = empty.import_file(file).verdicts[-1].candidate.notes
+    assert "needs nothing of it: line 11, 20" in notes
+    file.write_text(ASKS.replace("x: int", "x: int, y: tool"))
+    with pytest.raises(UserError, match="line 15: f is given its 'y'"):
+        empty.import_file(file)
+
+
 HEAD = "from langchain.tools import tool, ToolRuntime, BaseTool, StructuredTool\nfrom langgraph.types import interrupt\n\n\n"
 
 
