@@ -13,9 +13,10 @@ Place = tuple[str | int, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_TEXT = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})' r"|'''.*?'''(?:'{0,2})" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'", re.DOTALL
-)
+_LONG = r'"{3}(?:\\.|[^\\])*?"{3}"{0,2}' r"|'{3}.*?'{3}'{0,2}"
+_SHORT = r'"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'"
+_TEXT = re.compile(f"{_LONG}|{_SHORT}", re.DOTALL)
+_PIECE = re.compile(rf"#[^\n]*|{_LONG}|(?P<open>\"\"\"|''')|{_SHORT}|(?P<odd>[\"'])|[^\n#\"'\[\]{{}}]+|.", re.DOTALL)
 _PLAIN = re.compile(r"[^,\]}#\n]+")
 _END = "(at end of document)"
 
@@ -46,18 +47,17 @@ def read_toml(raw: bytes) -> tuple[dict[str, Any], str]:
 
 
 def _unended(text: str) -> str:
-    """Where the statement begins that has no end in *text*."""
-    lines = text.rstrip().split("\n")
-    begins = 0
-    for line in range(1, len(lines) + 1):
-        try:
-            tomllib.loads("\n".join(lines[begins:line]))
-        except ValueError:
-            continue
-        begins = line
-    if begins == len(lines):
-        return f"(at line {begins})"
-    return f"(at line {begins + 1}: what begins there has no end)"
+    """Where the statement begins that has no end in *text*, all of which is TOML before that."""
+    begins, line, depth = 1, 1, 0
+    for found in _PIECE.finditer(text.rstrip()):
+        piece = found.group()
+        if found["open"] or found["odd"]:
+            break
+        line += piece.count("\n")
+        depth += (piece in "[{") - (piece in "]}")
+        if piece == "\n" and not depth:
+            begins = line
+    return f"(at line {begins}: what begins there has no end)"
 
 
 def _too_much(text: str) -> bool:
