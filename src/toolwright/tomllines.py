@@ -10,6 +10,7 @@ from typing import Any
 
 Place = tuple[str | int, ...]
 """Keys and numbers of items, from the outside in: `("rule", 0, "hosts", 2)`."""
+Lines = Mapping[Place, int]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -70,14 +71,20 @@ def _too_much(text: str) -> bool:
     return False
 
 
-def lines_of(text: str) -> Mapping[Place, int]:
+def lines_of(text: str) -> Lines:
     """The line, from 1, on which each key and each item of the TOML in *text* stands. It must be one that parses."""
     return _Lines(text).found
 
 
-def line_at(lines: Mapping[Place, int], place: Place) -> int:
+def line_at(lines: Lines, place: Place) -> int:
     """The line of *place*, or of what it lies in; 0 if not even that is seen."""
     return next((lines[place[:upto]] for upto in range(len(place), 0, -1) if place[:upto] in lines), 0)
+
+
+def told_at(lines: Lines, *place: str | int) -> str:
+    """` (line 12)`: where *place* stands, '' if that is not known."""
+    line = line_at(lines, place)
+    return f" (line {line})" if line else ""
 
 
 class _Lines:
