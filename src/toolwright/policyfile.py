@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from toolwright.errors import SettingsError, SpecError
-from toolwright.packagerules import PACKAGE_KEYS, PackageRules, WrongKeyError, check_texts, quoted, rules_from
+from toolwright.errors import SettingsError, SpecError, quoted
+from toolwright.packagerules import PACKAGE_KEYS, PackageRules, WrongKeyError, check_texts, rules_from
 from toolwright.policy import ANY_TCP, PRUNED, Action, Policy, Rule
 from toolwright.powers import EFFECTS, ORIGINS, Grant, SecretBinding, host_power, host_within, package_name
 from toolwright.reach import secret_name

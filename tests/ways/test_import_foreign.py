@@ -108,6 +108,11 @@ def test_the_name_that_langchain_knows_it_by_is_kept_where_it_can_be(agent_py, e
     assert "letters_of(word[0]) + letters_of(word[1:])" in made.version.candidate.source
     assert [one.text for one in made.version.spec.examples] == ['letters_of("abc") == 3']
     assert empty.call("letters_of", {"word": "abcde"}).value == 5
+    like = agent_py.with_name("like.py")
+    like.write_text(
+        'from langchain.tools import tool\n\n\n@tool("list_")\ndef of(to: str) -> str:\n    """List."""\n    return to\n'
+    )
+    assert str(empty.import_file(like).version) == "list_@1", "what is a name for a tool here is kept"
     odd = agent_py.with_name("odd.py")
     odd.write_text(
         'from langchain.tools import tool\n\n\n@tool("Say Hello")\ndef hello(to: str) -> str:\n    """Greet."""\n    return to\n'
