@@ -107,6 +107,14 @@ def test_it_stops_every_start(tmp_path, text, line):
     assert str(mine) in done.stderr
 
 
+@pytest.mark.parametrize("begun", ['x = """a', "x = '''", "x = 'a", "x = [", "x = {a = ["])
+def test_what_has_no_end_is_found_in_one_pass(begun):
+    more = "# more, [[and]] more\n" * 100_000
+    text = f'{RULE}y = [\n"#", """[\n"""]  # [\n{begun} #\n{more}'
+    with pytest.raises(UnreadableError, match=r"\(at line 6: what begins there has no end\)"):
+        read_toml(text.encode())
+
+
 BLANK = some.lists(some.sampled_from(["", "# [[rule]]", "#\t'", "   "]), max_size=2)
 KEYS = {
     "action": some.sampled_from(['"ask"', "'deny'", '"""\\\nask"""']),

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolwright._codec import encode
-from toolwright.errors import SpecError
-from toolwright.literals import dotted, literal, parse_expression, quoted
+from toolwright.errors import SpecError, quoted
+from toolwright.literals import dotted, literal, parse_expression
 
 Schema = dict[str, Any]
 

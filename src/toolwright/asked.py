@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolwright.errors import SpecError
-from toolwright.literals import LONGEST_TEXT, quoted
+from toolwright.errors import SpecError, quoted
+from toolwright.literals import LONGEST_TEXT
 from toolwright.powers import (
     ALLOWED_PACKAGES,
     EFFECTS,

@@ -13,10 +13,10 @@ from toolwright import schema, toolfile
 from toolwright.answers import code_in
 from toolwright.call import Outcome, Status
 from toolwright.consent import Approve, Consent, request_for
-from toolwright.editing import body_of, declared, doctests, edited_candidate, summary
+from toolwright.editing import body_of, declared, doctests, edited_candidate, langchain_in, summary
 from toolwright.errors import EditedError, NotFoundError, SpecError, UserError
 from toolwright.forge import Forged
-from toolwright.langchaintools import of_langchain
+from toolwright.langchaintools import Plain
 from toolwright.meant import function_in
 from toolwright.owntools import Usable
 from toolwright.policy import ApprovalAnswer
@@ -99,12 +99,8 @@ class Bringing:
 
     async def import_file(self, path: Path, name: str | None, asked: Mapping[str, Any]) -> Forged:
         """The function in *path* as a version with origin `person`, or the verdict that says why not."""
-        source = read_source(path)
-        found = of_langchain(body_of(source), path, name)
-        if found is None:
-            return await self.take(self.candidate(function_in(body_of(source), path, name), source, asked))
-        said = {**declared(source), **found.said}
-        candidate = self.candidate(found.name, found.source, said | {key: one for key, one in asked.items() if one})
+        found = meant_in(read_source(path), path, name, asked)
+        candidate = self.candidate(found.name, found.source, found.said)
         return await self.take(replace(candidate, notes="; ".join(found.notes)))
 
     async def take(self, candidate: Candidate, *, new_version: bool = False) -> Forged:
@@ -230,6 +226,13 @@ def read_source(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}. Name a file of Python source in UTF-8.") from error
+
+
+def meant_in(text: str, file: Path, named: str | None, asked: Mapping[str, Any]) -> Plain:
+    """The function that is meant in the *text* of *file*, with *asked* over what is said of it there. UserError."""
+    found = langchain_in(text, file, named) or Plain(function_in(body_of(text), file, named), text)
+    over = {key: value for key, value in asked.items() if value or key not in found.said}
+    return replace(found, said={**found.said, **over})
 
 
 def _known(asked: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -59,7 +59,7 @@ class CoveredRegistry(Registry):
         key = (version.name, version.number)
         if isinstance(version, ToolVersion) and key not in self._looked_at:
             self._looked_at.add(key)
-            if version.run_id and self._cut_short(version.run_id) and not self._is_noted(version, "validated"):
+            if version.run_id and self._cut_short(version.run_id):
                 self.note_admitted(version)
         super().record_all(version, ended)
 
@@ -68,7 +68,8 @@ class CoveredRegistry(Registry):
 
     def note_admitted(self, version: ToolVersion) -> None:
         """See `Promoting.note_admitted`; the yes that it rests on, too."""
-        self._came(version, "admitted", once=True)
+        if not self._is_noted(version, "validated"):
+            self._came(version, "admitted", once=True)
 
     def _note_placed(self, version: ToolVersion, what: DeedWord) -> None:
         self._came(version, what, once=False)

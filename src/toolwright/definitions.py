@@ -8,8 +8,8 @@ from typing import Any
 
 from toolwright._codec import encode
 from toolwright.annotations import Reader, Schema, enumeration
-from toolwright.errors import SpecError
-from toolwright.literals import dotted, literal, quoted
+from toolwright.errors import SpecError, quoted
+from toolwright.literals import dotted, literal
 
 _ENUMS = {f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag")}
 

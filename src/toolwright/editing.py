@@ -6,10 +6,12 @@ import ast
 import doctest
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from toolwright import schema, scriptblock, toolfile
 from toolwright.errors import NotFoundError, SpecError
+from toolwright.langchaintools import Plain, of_langchain
 from toolwright.powers import POWER_LISTS
 from toolwright.schema import Signature
 from toolwright.tool import Candidate, Example, ToolSpec, ToolVersion
@@ -126,6 +128,19 @@ _DECLARED: Mapping[str, type] = {
     "subprocess": bool,
     "packages": list,
 } | dict.fromkeys(POWER_LISTS, list)
+
+
+def langchain_in(text: str, file: Path, named: str | None) -> Plain | None:
+    """The LangChain tool that is meant in the *text* of *file*, as `of_langchain`, with what its header declares.
+
+    Lines are told as the file counts them.
+    """
+    try:
+        body = toolfile.read(text).source
+    except (SpecError, NotFoundError):
+        body = scriptblock.blanked(text)
+    found = of_langchain(body, file, named)
+    return found and replace(found, said={**declared(text), **found.said})
 
 
 def summary(docstring: str) -> str:

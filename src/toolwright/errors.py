@@ -88,3 +88,9 @@ class UnansweredError(ToolwrightError):
     def __init__(self, message: str, question: int) -> None:
         super().__init__(message)
         self.question = question
+
+
+def quoted(value: object, longest: int = 120) -> str:
+    """*value* in quotes, on one line and cut in the middle, for a message."""
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[: longest - 21]}…{text[-20:]}"

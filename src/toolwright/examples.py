@@ -10,9 +10,9 @@ from typing import Any
 
 from toolwright._codec import encode
 from toolwright.annotations import annotation_schema
-from toolwright.errors import SpecError
+from toolwright.errors import SpecError, quoted
 from toolwright.fitting import canonical, fits
-from toolwright.literals import LONGEST_TEXT, literal, literal_text, parse_expression, quoted
+from toolwright.literals import LONGEST_TEXT, literal, literal_text, parse_expression
 from toolwright.parameters import Parameters
 from toolwright.splitting import Piece, closing, split
 from toolwright.tool import MISSING, Example

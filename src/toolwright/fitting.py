@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from toolwright.annotations import NOT_FINITE, Schema
-from toolwright.errors import SpecError
-from toolwright.literals import quoted
+from toolwright.errors import SpecError, quoted
 from toolwright.plainfit import surely
 
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9

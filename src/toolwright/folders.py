@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolwright.bringing import Bringing
+from toolwright.editing import langchain_in
 from toolwright.errors import EditedError, NotFoundError, SpecError, ToolwrightError, UserError
 from toolwright.forge import Forged
-from toolwright.langchaintools import of_langchain
 from toolwright.manifests import Folder, Listed, Unusable, read_folder
 from toolwright.powers import POWER_LISTS, Grant
 from toolwright.registry import Registry
@@ -146,7 +146,7 @@ async def _one(
 
 def _plain(one: Listed) -> Listed:
     """*one*, as a plain function where it is a LangChain tool. UserError."""
-    found = of_langchain(one.source, Path(one.file), one.name)
+    found = langchain_in(one.source, Path(one.file), one.name)
     if found is None:
         return one
     if found.name != one.name:

@@ -12,10 +12,10 @@ from typing import Any
 from toolwright.errors import UserError
 from toolwright.excerpt import excerpt
 from toolwright.meant import function_in
+from toolwright.tool import TOOL_NAME
 
 _TOOL = re.compile(r"langchain(_core|_classic|_community)?(\.\w+)*\.tool\Z")
 _THEIRS = re.compile(r"(langchain|langgraph|deepagents)(_\w+)?(\.|\Z)")
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*\Z")
 _SAID = ("description", "return_direct", "args_schema", "infer_schema", "parse_docstring", "response_format", "extras")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -146,7 +146,7 @@ class _Reading:
         self._refuse_theirs(ast.parse(part.source))
         text, name = part.source, self.function.name
         called = _called(self.function, self.names)
-        if called != name and _NAME.match(called):
+        if called != name and TOOL_NAME.match(called):
             text, name = _renamed(text, name, called), called
         elif called != name:
             notes.append(f"LangChain calls it {called!r}, which is no name for a function here; it is {name}")

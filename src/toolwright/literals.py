@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from toolwright.errors import SpecError
+from toolwright.errors import SpecError, quoted
 
 LONGEST_TEXT = 100_000
 """Characters of an annotation, a signature, an example: far more than a person would write."""
@@ -97,12 +97,6 @@ def _why(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return str(error.msg)
     return "it is nested too deeply" if isinstance(error, (MemoryError, RecursionError)) else str(error)
-
-
-def quoted(value: object, longest: int = 120) -> str:
-    """*value* in quotes, on one line and cut in the middle, for a message."""
-    text = repr(value)
-    return text if len(text) <= longest else f"{text[: longest - 21]}…{text[-20:]}"
 
 
 def literal_text(text: str, what: str) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toolwright.errors import UserError
+from toolwright.scriptblock import is_tool_file
 
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 4 * 1024 * 1024
@@ -111,7 +112,7 @@ def _tool_files(folder: int, largest: int) -> Iterator[str]:
         with suppress(OSError, ValueError):
             if file.endswith(".py"):
                 text = text_in(folder, file, largest)
-                if text.startswith("# /// script\n") and "\n# [tool.toolwright]\n" in text:
+                if is_tool_file(text):
                     yield file.removesuffix(".py")
 
 

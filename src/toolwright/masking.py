@@ -118,10 +118,10 @@ def _mask(found: str) -> str:
 
 
 def masked(text: str, mark: Mark = _mask) -> str:
-    """*text* without known values, with every key of the environment, and whatever has a key's shape, as `***`."""
+    """*text* without known values, with *mark* in place of every key of the environment and of a key's shape."""
     text = without_known(text)
     for secret in sorted(secrets_in_environment().values(), key=len, reverse=True):
-        text = text.replace(secret, MASK)
+        text = text.replace(secret, mark(secret)) if secret in text else text
     return without_key_shapes(text, mark)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from toolwright.errors import SpecError
+from toolwright.errors import SpecError, quoted
 from toolwright.lookalikes import look_alike
 from toolwright.powers import ALLOWED_PACKAGES, package_name
 
@@ -98,15 +97,6 @@ def check_texts(key: str, value: Any) -> None:
     for number, one in enumerate(value):
         if not isinstance(one, str):
             raise WrongKeyError(key, f"{key} must be a list of strings, and {quoted(one)} is none.", number)
-
-
-def quoted(value: object) -> str:
-    """*value* for a message, cut where it is long."""
-    return _SHORT.repr(value)
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 100
 
 
 class WrongKeyError(ValueError):

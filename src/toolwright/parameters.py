@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolwright.annotations import Reader, Schema, Scope
-from toolwright.errors import SpecError
-from toolwright.literals import LONGEST_TEXT, UNREADABLE, parse_expression, quoted
+from toolwright.errors import SpecError, quoted
+from toolwright.literals import LONGEST_TEXT, UNREADABLE, parse_expression
 from toolwright.signature import Argument, input_schema, plain_arguments, strict_default
 from toolwright.splitting import split
 

@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from toolwright.errors import SettingsError, SpecError
-from toolwright.packagerules import PACKAGE_KEYS, PackageRules, WrongKeyError, check_texts, quoted, rules_from
+from toolwright.errors import SettingsError, SpecError, quoted
+from toolwright.packagerules import PACKAGE_KEYS, PackageRules, WrongKeyError, check_texts, rules_from
 from toolwright.policy import ANY_TCP, PRUNED, Action, Policy, Rule
 from toolwright.powers import EFFECTS, ORIGINS, Grant, SecretBinding, host_power, host_within, package_name
 from toolwright.reach import secret_name
-from toolwright.tomllines import Place, line_at, lines_of
+from toolwright.tomllines import Lines, line_at, lines_of, told_at
 
 T = TypeVar("T")
 
@@ -22,7 +22,6 @@ RULE_KEYS = (
 _KEYS = {"rule": RULE_KEYS, "packages": PACKAGE_KEYS, "prune": ("retire",)}
 _TABLES = {"rule": "[[rule]]", "packages": "[packages]", "prune": "[prune]"}
 """Each table, with how it is written."""
-Lines = Mapping[Place, int]
 
 
 def policy_from(document: Mapping[str, Any], source: str, text: str = "") -> Policy:
@@ -34,19 +33,19 @@ def policy_from(document: Mapping[str, Any], source: str, text: str = "") -> Pol
     for key in document:
         if key not in _TABLES:
             holds = "A policy holds [[rule]] tables and the tables [packages] and [prune]."
-            told = f"unknown key {quoted(key)}{_at(lines, key)}. {_instead(key, _TABLES)}{holds}"
+            told = f"unknown key {quoted(key)}{told_at(lines, key)}. {_instead(key, _TABLES)}{holds}"
             raise SettingsError(f"{source}: {told}")
     packages = _table("packages", _packages, document, source, lines)
     prune = _table("prune", _pruned, document, source, lines)
     tables = document.get("rule", [])
     if not isinstance(tables, list):
-        raise SettingsError(f"{source}: 'rule'{_at(lines, 'rule')} must be written [[rule]], once for each rule.")
+        raise SettingsError(f"{source}: 'rule'{told_at(lines, 'rule')} must be written [[rule]], once for each rule.")
     rules = []
     for number, table in enumerate(tables):
         try:
             rules.append(_rule(table, line_at(lines, ("rule", number))))
         except WrongKeyError as error:
-            where = _at(lines, "rule", number, *error.place)
+            where = told_at(lines, "rule", number, *error.place)
             raise SettingsError(f"{source}, rule {number + 1}{where}: {error}") from None
     return Policy(tuple(rules), source, packages, prune)
 
@@ -56,13 +55,7 @@ def _table(name: str, read: Callable[[Any], T], document: Mapping[str, Any], sou
     try:
         return read(document.get(name, {}))
     except WrongKeyError as error:
-        raise SettingsError(f"{source}, [{name}]{_at(lines, name, *error.place)}: {error}") from None
-
-
-def _at(lines: Lines, *place: str | int) -> str:
-    """` (line 12)`: where *place* stands, '' if that is not known."""
-    line = line_at(lines, place)
-    return f" (line {line})" if line else ""
+        raise SettingsError(f"{source}, [{name}]{told_at(lines, name, *error.place)}: {error}") from None
 
 
 def _instead(key: str, known: Mapping[str, str]) -> str:

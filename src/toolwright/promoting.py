@@ -9,6 +9,8 @@ from toolwright.store import Entry, Placed
 from toolwright.tool import ToolVersion
 from toolwright.withdrawing import Withdrawing
 
+_CAME: tuple[DeedWord, ...] = ("admitted", "validated")
+
 
 def told(version: ToolVersion) -> str:
     """What there is to say of a version that was made just now and waits; empty for one that is in force."""
@@ -30,9 +32,12 @@ class Promoting(Withdrawing):
     _audit: Audit | None
 
     def note_admitted(self, version: ToolVersion) -> None:
-        """Note in the audit that *version* was admitted, unless that is so: a kill may come in between."""
+        """Note in the audit that *version* was admitted, unless it says how it came: a kill may come in between.
+
+        One that came as `validated` was put in force by a promoter, and never admitted here.
+        """
         about = (version.namespace, version.name, version.number)
-        if self._audit is not None and not self._audit.has("admitted", *about):
+        if self._audit is not None and not any(self._audit.has(came, *about) for came in _CAME):
             self._note_placed(version, "admitted")
 
     def _note_placed(self, version: ToolVersion, what: DeedWord) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 from toolwright.annotations import annotation_schema
 from toolwright.asked import asked_from
-from toolwright.errors import SpecError
+from toolwright.errors import SpecError, quoted
 from toolwright.examples import examples_from
 from toolwright.fitting import canonical, fits, fitter, same
-from toolwright.literals import quoted
 from toolwright.parameters import Parameters, parameters_from, return_type_from
 from toolwright.signature import LARGEST_SOURCE, Signature, signature_of
-from toolwright.tool import ToolSpec, digest_of
+from toolwright.tool import TOOL_NAME, ToolSpec, digest_of
 from toolwright.within import accepts, same_schema, within
 
 __all__ = [
@@ -40,7 +39,6 @@ RESERVED_NAMES = frozenset({"search_tools", "request_new_tool", "run_tool", "rea
 
 _LONGEST_NAME = 64
 _LONGEST_DESCRIPTION = 2000
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*_?\Z")
 
 
 def tool_spec(
@@ -108,7 +106,7 @@ def _return_type(given: Any) -> tuple[str, dict[str, Any]]:
 def check_name(name: Any) -> str:
     """*name* if a tool may be called so, else SpecError with a name that would do."""
     text = name.strip().removesuffix("()") if isinstance(name, str) else name
-    if not isinstance(text, str) or not _NAME.match(text):
+    if not isinstance(text, str) or not TOOL_NAME.match(text):
         raise SpecError(f"tool_name {quoted(name)} must be snake_case; write for example {_snake(str(name))!r}.")
     if len(text) > _LONGEST_NAME:
         raise SpecError(f"tool_name {quoted(text)} has {len(text)} letters; at most {_LONGEST_NAME} are taken (fixed).")
@@ -122,7 +120,7 @@ def check_name(name: Any) -> str:
 def _snake(text: str) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", text[:200]).strip("_").lower()
     words = re.sub(r"^[0-9_]+|(?<=_)_+", "", words)[:_LONGEST_NAME].strip("_")
-    return words if _NAME.match(words) and not keyword.iskeyword(words) else "fetch_exchange_rate"
+    return words if TOOL_NAME.match(words) and not keyword.iskeyword(words) else "fetch_exchange_rate"
 
 
 def _described(description: Any) -> str:

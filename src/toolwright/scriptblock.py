@@ -10,6 +10,11 @@ from typing import Any
 _BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(^#(| .*)$\n)+?)^# ///\s*$\n?")
 
 
+def is_tool_file(text: str) -> bool:
+    """Whether *text* says by its header that it is a tool of ours; `toolfile.read` says whether that is so."""
+    return text.startswith("# /// script\n") and "\n# [tool.toolwright]\n" in text
+
+
 def packages_of(text: str) -> list[str]:
     """The `dependencies` of the block; none where there is no block, or one that cannot be read."""
     found = _BLOCK.search(text)
@@ -21,6 +26,12 @@ def packages_of(text: str) -> list[str]:
     except tomllib.TOMLDecodeError:
         return []
     return [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
+
+
+def blanked(text: str) -> str:
+    """*text* with empty lines in place of the block, so that each line keeps its number."""
+    found = _BLOCK.search(text)
+    return text if found is None else text[: found.start()] + "\n" * found[0].count("\n") + text[found.end() :]
 
 
 def without_block(text: str) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 from toolwright._codec import encode
 from toolwright.annotations import BUILTINS, COMMON, Reader, Schema, Scope, union
 from toolwright.definitions import class_schema
-from toolwright.errors import SpecError
+from toolwright.errors import SpecError, quoted
 from toolwright.fitting import fits
-from toolwright.literals import UNREADABLE, literal, quoted
+from toolwright.literals import UNREADABLE, literal
 
 LARGEST_SOURCE = 256 * 1024
 """Bytes of a tool's source."""

@@ -21,7 +21,6 @@ from toolwright.manifests import MANIFEST, Folder, Listed, Unusable, text_in, wh
 PAGE = "SKILL.md"
 LARGEST_PAGE = 1024 * 1024
 """Bytes of a skill's page."""
-_HEADED = "\n# [tool.toolwright]\n"
 _MAINS = frozenset({"main", "cli", "run"})
 
 
@@ -92,7 +91,7 @@ def _entry(folder: int, path: Path, file: str, description: str, largest: int) -
         source = text_in(folder, file, largest)
     except (OSError, ValueError) as error:
         return Unusable(stem, file, "file", f"{file!r}: {why_not(error)}.")
-    if source.startswith("# /// script\n") and _HEADED in source:
+    if scriptblock.is_tool_file(source):
         return Listed(stem, file, source)
     try:
         return _taken(source, path / file, file, description)

@@ -10,12 +10,14 @@ from typing import Any
 
 Place = tuple[str | int, ...]
 """Keys and numbers of items, from the outside in: `("rule", 0, "hosts", 2)`."""
+Lines = Mapping[Place, int]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_TEXT = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})' r"|'''.*?'''(?:'{0,2})" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'", re.DOTALL
-)
+_LONG = r'"{3}(?:\\.|[^\\])*?"{3}"{0,2}' r"|'{3}.*?'{3}'{0,2}"
+_SHORT = r'"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'"
+_TEXT = re.compile(f"{_LONG}|{_SHORT}", re.DOTALL)
+_PIECE = re.compile(rf"#[^\n]*|{_LONG}|(?P<open>\"\"\"|''')|{_SHORT}|(?P<odd>[\"'])|[^\n#\"'\[\]{{}}]+|.", re.DOTALL)
 _PLAIN = re.compile(r"[^,\]}#\n]+")
 _END = "(at end of document)"
 
@@ -46,18 +48,17 @@ def read_toml(raw: bytes) -> tuple[dict[str, Any], str]:
 
 
 def _unended(text: str) -> str:
-    """Where the statement begins that has no end in *text*."""
-    lines = text.rstrip().split("\n")
-    begins = 0
-    for line in range(1, len(lines) + 1):
-        try:
-            tomllib.loads("\n".join(lines[begins:line]))
-        except ValueError:
-            continue
-        begins = line
-    if begins == len(lines):
-        return f"(at line {begins})"
-    return f"(at line {begins + 1}: what begins there has no end)"
+    """Where the statement begins that has no end in *text*, all of which is TOML before that."""
+    begins, line, depth = 1, 1, 0
+    for found in _PIECE.finditer(text.rstrip()):
+        piece = found.group()
+        if found["open"] or found["odd"]:
+            break
+        line += piece.count("\n")
+        depth += (piece in "[{") - (piece in "]}")
+        if piece == "\n" and not depth:
+            begins = line
+    return f"(at line {begins}: what begins there has no end)"
 
 
 def _too_much(text: str) -> bool:
@@ -70,14 +71,20 @@ def _too_much(text: str) -> bool:
     return False
 
 
-def lines_of(text: str) -> Mapping[Place, int]:
+def lines_of(text: str) -> Lines:
     """The line, from 1, on which each key and each item of the TOML in *text* stands. It must be one that parses."""
     return _Lines(text).found
 
 
-def line_at(lines: Mapping[Place, int], place: Place) -> int:
+def line_at(lines: Lines, place: Place) -> int:
     """The line of *place*, or of what it lies in; 0 if not even that is seen."""
     return next((lines[place[:upto]] for upto in range(len(place), 0, -1) if place[:upto] in lines), 0)
+
+
+def told_at(lines: Lines, *place: str | int) -> str:
+    """` (line 12)`: where *place* stands, '' if that is not known."""
+    line = line_at(lines, place)
+    return f" (line {line})" if line else ""
 
 
 class _Lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from toolwright.policy import Question
 from toolwright.powers import NO_POWERS, Effect, Grant, Origin, least_effect
 
 PYTHON_RANGE = ">=3.11"
+TOOL_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*_?\Z")
 CHECKS = ("syntax", "shape", "screen", "load", "examples", "contract")
 """The validator's checks, in their order."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from toolwright.errors import quoted
 from toolwright.fitting import fits, same
-from toolwright.literals import quoted
 
 AnySchema = Mapping[str, Any]
 

@@ -154,7 +154,13 @@ def test_a_table_of_ones_own_goes_before_the_price_list(tmp_path):
         ('[[price]]\nfree = true\n', r"\(line 1\): there is no `model`"),
         ('[prices]\nx = 1\n', r"\(line 1\): unknown key 'prices'"),
         ('[[price]]\nmodel = \n', "cannot be read"),
+        ('[[price]]\nmodel = "a:b"\ninput = ' + "9" * 5000, r"cannot be read: a number is too long \(at line 3\)"),
+        ('[[price]]\nmodel = ' + "[" * 9999, r"cannot be read: a value is nested too deeply \(at line 2\)"),
+        ('price = [\n  3]\n', r"price 1 \(line 2\): must be a table"),
+        ('\nprice = 3\n', r"\(line 2\): 'price' must be written \[\[price\]\]"),
+        ('[["price"]]\nmodel = "a:b"\nnote = """\n[[price]]\n"""\n', r"price 1 \(line 3\): unknown key 'note'"),
     ],
+    ids=range(13),
 )  # fmt: skip
 def test_a_table_that_cannot_be_read_is_named_with_its_line(tmp_path, text, said):
     with pytest.raises(SettingsError, match=said):

@@ -163,3 +163,12 @@ def test_a_masked_text_in_code_that_changed_since_an_earlier_yes_is_seen_to_have
     seen = as_seen(question(code.format(other, RANDOM), before=code.format(RANDOM, RANDOM)))
     assert seen.before == 'KEY = "***1"\nOTHER = "***1"\n'
     assert seen.source == 'KEY = "***2"\nOTHER = "***1"\n'
+
+
+def test_a_key_of_the_environment_in_code_that_became_another_is_seen_to_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ONE_API_KEY", "the-first-of-two-words")
+    monkeypatch.setenv("OTHER_API_KEY", "the-second-of-two-words")
+    seen = as_seen(question("KEY = 'the-second-of-two-words'\n", before="KEY = 'the-first-of-two-words'\n"))
+    assert (seen.before, seen.source) == ("KEY = '***1'\n", "KEY = '***2'\n")

@@ -230,22 +230,64 @@ with Toolwright(home=sys.argv[2] if len(sys.argv) > 2 else None) as tw:
         print(error.reason, error)
 """
 
+BOOKS = """
+import sys
+from pathlib import Path
+from toolwright import Toolwright
+from toolwright.deeds import Deed
+from toolwright.errors import SettingsError
+from toolwright.store.home import Home
+home = Home.open(Path(sys.argv[1]))
+found = home.audit.verify()
+head, lines = home.audit.export()
+assert [line.id for line in lines] == [line.id for line in home.audit.latest()][::-1]
+assert home.approvals.digests("local", "fetch_rate"), "somebody said yes"
+assert list(home.asked.list(every=True)) == []
+list(home.ledger.entries())
+try:
+    home.audit.add(Deed("person", "yanked", "local", "fetch_rate"))
+except SettingsError as error:
+    assert "cannot be written" in str(error)
+else:
+    raise AssertionError("written")
+home.close()
+with Toolwright(home=sys.argv[1]) as tw:
+    tw.costs(), tw.approvals(every=True), tw.grants(), tw.runs()
+print(found.whole, found.unchained, head)
+"""
+
+
+def run_where_it_is_only_read(home: Path, script: str, *more: str) -> str:
+    """What *script* prints while *home*, its first word, may only be read."""
+    words = [sys.executable, "-c", script, str(home), *more]
+    if os.geteuid() == 0:
+        mount = f'mount --bind {home} {home} && mount -o remount,ro,bind {home} && exec "$@"'
+        words = ["unshare", "-m", "sh", "-c", mount, "sh", *words]
+    else:
+        home.chmod(0o555)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    home.chmod(0o755)
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"this machine does not let root mount: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_books_of_a_release_are_read_where_they_cannot_be_written(home: Path) -> None:
+    version, before = version_of(home), (home / "home.db").read_bytes()
+    with closing(sqlite3.connect(home / "home.db")) as db:
+        lines = db.execute("SELECT count(*) FROM audit").fetchone()[0]
+    said = run_where_it_is_only_read(home, BOOKS)
+    assert said.startswith(f"True {lines} 0:\n" if version < len(migrations.STEPS) else "True 0 "), said
+    assert (version_of(home), (home / "home.db").read_bytes()) == (version, before)
+
 
 @pytest.mark.parametrize("named", [False, True])
 def test_a_home_of_a_release_that_cannot_be_written_says_what_signs_it(below: Path, named: bool) -> None:
-    words = [sys.executable, "-c", READ_ONLY, str(below), *([str(below)] if named else [])]
-    if os.geteuid() == 0:
-        mount = f'mount --bind {below} {below} && mount -o remount,ro,bind {below} && exec "$@"'
-        words = ["unshare", "-m", "sh", "-c", mount, "sh", *words]
-    else:
-        below.chmod(0o555)
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    if "mount" in done.stderr or "unshare" in done.stderr:
-        pytest.skip(f"this machine does not let root mount: {done.stderr.strip()}")
-    assert done.stdout.startswith("unsigned to_euros@2 is not run: "), done.stderr
-    assert f"`toolwright tools --home {below}`" in done.stdout
-    assert "adopt" not in done.stdout
-    below.chmod(0o755)
+    said = run_where_it_is_only_read(below, READ_ONLY, *([str(below)] if named else []))
+    assert said.startswith("unsigned to_euros@2 is not run: "), said
+    assert f"`toolwright tools --home {below}`" in said
+    assert "adopt" not in said
     Toolwright(home=below).close()
     with Toolwright() as tw:
         assert str(tw.registry.get("to_euros")) == "to_euros@2"

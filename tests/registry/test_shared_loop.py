@@ -241,6 +241,15 @@ def test_what_an_agent_makes_where_the_key_validates_alone_waits_and_is_made_onc
         result = tw.run("Convert 5,000 USD at 3.71.", out=tmp_path / "out")
         assert (result.status, result.output, result.made) == ("incomplete", "It waits.", ())
         assert [str(one) for one in tw.registry.history("convert")] == ["convert@1"]
+    let_in(address, tmp_path / "promoter")
+    with Toolwright(settings=load(tmp_path / "promoter", given)) as promoter:
+        assert promoter.registry.promote("convert").state == "active"
+    with Toolwright(settings=load(home, given)) as tw:
+        # As a resume does after a kill: what came as validated is not also admitted.
+        version = tw.registry.get("convert")
+        assert not tw.registry.admit(version.verdict, run_id=version.run_id).won
+        tw.registry.note_admitted(version)
+        assert [one.deed.what for one in tw.audit(name="convert")] == ["validated"]
     told = orchestrator_stage.results_in([one for one in model.log if one.role == "orchestrator"][-1].body)
     assert "convert@1 was made and passed, and is not run before a person promotes it" in told[0]
     assert "The name 'convert' is taken: convert@1 is not run: it was validated, and nobody promoted it yet" in told[1]

@@ -158,7 +158,10 @@ def test_a_skill_obeys_its_format_and_its_tests_run(home, tmp_path):
 
 
 def test_powers_and_pins_stand_in_every_form_and_tests_do_not_hammer_the_world(home, tmp_path):
-    powers = ["host api.example.com:443", "secret RATE_KEY@api.example.com:443/header/X-Key"]
+    powers = [
+        *("host api.example.com:443", "read /srv/days", "read /srv/rates"),
+        *("secret RATE_KEY@api.example.com:443/header/X-Key", "plain_secret MAIL_PASSWORD (loud)"),
+    ]
     for form, page in [("script", ""), ("skill", "SKILL.md"), ("mcp", "README.md")]:
         made = told(home, "fetch_rate", "--as", form, "-o", str(tmp_path))
         assert made["powers"] == [*powers, "package six==1.17.0"]
@@ -166,6 +169,10 @@ def test_powers_and_pins_stand_in_every_form_and_tests_do_not_hammer_the_world(h
         assert all(f"- {one}" in text for one in made["powers"]), text
         assert "effect on the world: reads" in text
         assert "go without them" in " ".join(text.split())
+    front = yaml.safe_load((tmp_path / "fetch-rate" / "SKILL.md").read_text().split("---\n", 2)[1])
+    assert front["compatibility"].split(", network access to ")[1] == (
+        "api.example.com:443, the environment variables MAIL_PASSWORD, RATE_KEY (secrets), reading /srv/days, /srv/rates"
+    )
     assert '# dependencies = [\n#   "six==1.17.0",\n# ]' in (tmp_path / "fetch_rate.py").read_text()
     wheel = told(home, "fetch_rate", "--as", "package", "-o", str(tmp_path))["path"]
     with zipfile.ZipFile(wheel) as archive:

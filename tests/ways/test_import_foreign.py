@@ -108,6 +108,11 @@ def test_the_name_that_langchain_knows_it_by_is_kept_where_it_can_be(agent_py, e
     assert "letters_of(word[0]) + letters_of(word[1:])" in made.version.candidate.source
     assert [one.text for one in made.version.spec.examples] == ['letters_of("abc") == 3']
     assert empty.call("letters_of", {"word": "abcde"}).value == 5
+    like = agent_py.with_name("like.py")
+    like.write_text(
+        'from langchain.tools import tool\n\n\n@tool("list_")\ndef of(to: str) -> str:\n    """List."""\n    return to\n'
+    )
+    assert str(empty.import_file(like).version) == "list_@1", "what is a name for a tool here is kept"
     odd = agent_py.with_name("odd.py")
     odd.write_text(
         'from langchain.tools import tool\n\n\n@tool("Say Hello")\ndef hello(to: str) -> str:\n    """Greet."""\n    return to\n'
@@ -129,6 +134,49 @@ def test_the_commands_take_them_and_say_which_are_there(agent_py, home):
     found = as_json(toolwright(home, "import", str(agent_py.parent), "--json", *at, code=1))
     assert [one["version"] for one in found["taken"]] == ["exchange@1"]
     assert "'letters_of'" in found["left"][0]["detail"]
+
+
+ASKS = '''# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nobody-knows-this>=1"]
+# ///
+
+import sys
+
+from langchain_core.tools import tool
+import nobody_knows_this
+
+print(sys.path)
+
+
+@tool
+def f(x: int) -> int:
+    """F."""
+    return int(nobody_knows_this.of(x))
+
+
+print(f)
+'''
+
+
+def test_check_and_import_ask_for_what_the_header_of_a_langchain_file_names(tmp_path, empty, home):
+    file = tmp_path / "tools" / "f.py"
+    file.parent.mkdir()
+    file.write_text(ASKS)
+    assert "nobody-knows-this" in empty.import_file(file).reason
+    (left,) = empty.import_folder(file.parent, everything=True).left
+    assert (left.reason, "nobody-knows-this" in left.detail) == ("refused", True)
+    assert "nobody-knows-this" in toolwright(home, "check", str(file), "--home", str(home), code=4).stdout
+
+
+def test_lines_are_told_as_the_file_counts_them(tmp_path, empty):
+    file = tmp_path / "f.py"
+    file.write_text(ASKS)
+    notes = empty.import_file(file).verdicts[-1].candidate.notes
+    assert "needs nothing of it: line 11, 20" in notes
+    file.write_text(ASKS.replace("x: int", "x: int, y: tool"))
+    with pytest.raises(UserError, match="line 15: f is given its 'y'"):
+        empty.import_file(file)
 
 
 HEAD = "from langchain.tools import tool, ToolRuntime, BaseTool, StructuredTool\nfrom langgraph.types import interrupt\n\n\n"

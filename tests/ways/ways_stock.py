@@ -51,6 +51,7 @@ def stock(tw: Toolwright) -> None:
         made = tw.import_file(file)
         assert made.version is not None, made.reason
     powers = {"hosts": ["api.example.com"], "secrets": ["RATE_KEY@api.example.com/header/X-Key"]}
+    powers |= {"reads": ["/srv/rates", "/srv/days"], "plain_secrets": ["MAIL_PASSWORD"]}
     verdict = verdict_of("fetch_rate", "Fetch a rate.", powers=powers, example="fetch_rate(2.0, 3.0) == 6.0")
     verdict = replace(verdict, candidate=replace(verdict.candidate, packages=("six",), lock=LOCK))
     tw.registry.admit(verdict, origin="agent", model="openai:writer")

@@ -15,8 +15,6 @@ from toolwright.cli.look import err, out, safe
 from toolwright.cli.options import about, function_options, open_toolwright
 from toolwright.errors import ToolwrightError, UserError
 from toolwright.forms import checks_as_json
-from toolwright.langchaintools import of_langchain
-from toolwright.meant import function_in
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -76,15 +74,14 @@ def _flag(option: str) -> str:
 
 
 def _checked(tw: Toolwright, file: Path, options: dict[str, Any]) -> Checked:
+    from toolwright.bringing import meant_in
+
     name = options["name"] or file.stem
     try:
-        source = read(file)
-        found, said = of_langchain(source, file, options["name"]), about(options)
-        if found is not None:
-            source, said = found.source, {**found.said, **{key: one for key, one in said.items() if one}}
-        name = found.name if found is not None else function_in(source, file, options["name"])
+        found = meant_in(read(file), file, options["name"], about(options))
+        name = found.name
         with working(f"{name} is checked"):
-            return Checked(file, name, tw.validate(name, source, **said))
+            return Checked(file, name, tw.validate(name, found.source, **found.said))
     except UserError as error:
         return Checked(file, name, error=error)
 

@@ -40,8 +40,9 @@ FORMS = ("script", "package", "skill", "mcp")
 def export(name: str, form: str, place: Path | None, force: bool, **options: Any) -> None:
     """Take the tool NAME (or NAME@N) along, to where there is no Toolwright. Nothing is run.
 
-    What is written says which powers the tool was granted, where it comes from, and that it runs outside the sandbox.
-    A secret never stands in it, and nothing is overwritten without --force.
+    A version NAME@N is taken if it is in force or yanked. What is written says which powers the tool was granted, where
+    it comes from, and that it runs outside the sandbox. No secret that is known here stands in it, and nothing is
+    overwritten without --force.
     """
     wanted, number = named(name)
     with open_toolwright(options, ask=False) as tw, near_misses(tw, wanted):

@@ -47,6 +47,9 @@ def _front(version: ToolVersion) -> str:
     needs = [f"Python {version.candidate.python}"]
     needs += [f"the packages {', '.join(pins)} (`uv run` fetches them)"] if pins else []
     needs += [f"network access to {', '.join(grant.hosts)}"] if grant.hosts else []
+    needs += [f"the environment variables {', '.join(grant.secret_names)} (secrets)"] if grant.secret_names else []
+    needs += [f"reading {', '.join(grant.reads)}"] if grant.reads else []
+    needs += [f"writing {', '.join(grant.writes)}"] if grant.writes else []
     needs += ["other programs"] if grant.subprocess else []
     said = {
         "name": skill_name(version),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolwright.errors import SettingsError
+from toolwright.tomllines import Lines, UnreadableError, lines_of, read_toml, told_at
 
 FILE = "prices.toml"
 """In the home."""
@@ -72,26 +71,26 @@ class PriceTable:
 def read_prices(path: Path) -> PriceTable:
     """The table in the file *path*, an empty one where it is not there. SettingsError names file, line and key."""
     try:
-        text = path.read_text("utf-8")
-        document = tomllib.loads(text)
+        document, text = read_toml(path.read_bytes())
     except FileNotFoundError:
         return PriceTable()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (UnreadableError, OSError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}.") from None
+    lines = lines_of(text)
     for key in document:
         if key != "price":
-            where = _line(text, 0, key)
+            where = told_at(lines, key)
             raise SettingsError(f"{path}{where}: unknown key {key!r}; it holds [[price]] tables and nothing else.")
     tables = document.get("price", [])
     if not isinstance(tables, list):
-        raise SettingsError(f"{path}: 'price' must be written [[price]], once for each price.")
-    found = tuple(_price(table, f"{path}, price {number}", text, number) for number, table in enumerate(tables, 1))
+        raise SettingsError(f"{path}{told_at(lines, 'price')}: 'price' must be written [[price]], once for each price.")
+    found = tuple(_price(table, f"{path}, price {number + 1}", lines, number) for number, table in enumerate(tables))
     return PriceTable(found, f"prices.toml {hashlib.sha256(text.encode()).hexdigest()[:12]}")
 
 
-def _price(table: Any, where: str, text: str, number: int) -> OwnPrice:
+def _price(table: Any, where: str, lines: Lines, number: int) -> OwnPrice:
     def bad(key: str, problem: str) -> SettingsError:
-        return SettingsError(f"{where}{_line(text, number, key)}: {problem}.")
+        return SettingsError(f"{where}{told_at(lines, 'price', number, *([key] if key else []))}: {problem}.")
 
     if not isinstance(table, Mapping):
         raise bad("", "must be a table")
@@ -120,14 +119,3 @@ def _problem(key: str, value: Any) -> str:
     if key == "part_tokens":
         return "" if number and isinstance(value, int) else "a whole number from 0 to a million"
     return "" if number else "US dollars for a million tokens, from 0 to a million"
-
-
-def _line(text: str, number: int, key: str) -> str:
-    """` (line 12)`: where *key* stands in the price of that *number* (0: before all), or its head; '' if not seen."""
-    seen, head = 0, 0
-    for line, said in enumerate(text.splitlines(), 1):
-        if re.match(r"\s*\[\[\s*price\s*\]\]", said):
-            seen, head = seen + 1, line if seen + 1 == number else head
-        elif seen == number and key and re.match(rf"""\s*\[?\[?["']?{re.escape(key)}["']?\s*[=\]]""", said):
-            return f" (line {line})"
-    return f" (line {head})" if head else ""

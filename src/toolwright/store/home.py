@@ -21,7 +21,7 @@ from toolwright.store.forgetting import Forgetting
 from toolwright.store.journal import JournalBook
 from toolwright.store.ledger import LedgerBook
 from toolwright.store.liveruns import LiveRunBook
-from toolwright.store.migrations import check, migrate
+from toolwright.store.migrations import UNCHAINED, check, migrate
 from toolwright.store.rates import RateBook
 from toolwright.store.redaction import Redaction
 from toolwright.store.runs import RunBook
@@ -125,8 +125,7 @@ def _connect(path: Path, file: Path) -> sqlite3.Connection:
             db.execute("PRAGMA query_only = ON")
             return db
         db = database.connect_reading(file)
-        check(db)
-        return db
+        return db if check(db) >= len(UNCHAINED) else _of_today(db)
     if not file.exists():
         # Made private before SQLite fills it: its own files take over the mode of the database.
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -136,6 +135,16 @@ def _connect(path: Path, file: Path) -> sqlite3.Connection:
     except (sqlite3.Error, SettingsError):
         db.close()
         raise
+    return db
+
+
+def _of_today(old: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of *old* in memory, with the tables and columns that books read today; *old* is closed."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    with closing(old):
+        old.backup(db)
+    migrate(db, UNCHAINED)
+    db.execute("PRAGMA query_only = ON")
     return db
 
 

@@ -183,6 +183,10 @@ STEPS: tuple[Step, ...] = (
 """Step n brings a home from version n - 1 to version n."""
 
 
+UNCHAINED = STEPS[: STEPS.index(begin_chain)]
+"""What an older home that may only be read is brought to, in memory: its lines stay told to be from before."""
+
+
 def migrate(db: sqlite3.Connection, steps: tuple[Step, ...] = STEPS) -> None:
     """Bring the database to the last step; SettingsError if a newer release made it. sqlite3.Error."""
     if check(db, len(steps)) == len(steps):
