@@ -123,6 +123,14 @@ def test_what_an_item_breaks_by_itself_is_its_own_and_costs_no_other(counting, b
     assert {one.reason for one in got if not one.ok} <= ({reason} if reason else {"OSError", "files"})
 
 
+def test_much_output_behind_little_is_read_to_its_end(counting):
+    """What an item printed is read with its answer; the guest whose pipe is full then is not forgotten."""
+    body = "print('x' * (300_000 if n % 3 == 2 else 10))\nreturn n"
+    got = executor(box=counting).map(tool(body), numbers(30), limits=Limits(output_bytes=10**7))
+    assert [one.value for one in got] == list(range(30)), [one.detail for one in got if not one.ok]
+    assert len(counting.jobs) == 1
+
+
 def test_a_tool_that_always_fails_so_runs_few_times_more_than_it_has_items(counting, tmp_path):
     body = "raise OSError(28, 'No space left on device')"
     got = executor(box=counting).map(tool(body), numbers(60), limits=SMALL)

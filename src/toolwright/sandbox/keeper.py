@@ -166,7 +166,7 @@ class Keeper:
             ready = poll.poll(wait * 1000)
             if self._outgoing:
                 poll.unregister(held.items)
-            for descriptor, _ in ready:
+            for descriptor, events in ready:
                 if descriptor == held.items:
                     self._push()
                 elif descriptor == held.answers:
@@ -178,7 +178,7 @@ class Keeper:
                     self._drain_output()  # what an item printed is there before its answer
                     self._calm = len(self.seen.claims)
                 elif descriptor == held.output:
-                    if self._take_output() is None:  # it was said to be readable: so this is the end
+                    if self._take_output() is None and events & select.POLLHUP:  # else it was read meanwhile
                         poll.unregister(held.output)
                 elif descriptor == reply:
                     self._ended()
