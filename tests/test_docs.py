@@ -31,7 +31,10 @@ SLOW = {
     "docs/chat.md",
     "docs/own-tools.md",
     "docs/moving-over.md",
+    "docs/approvals.md",
+    "docs/costs.md",
     "docs/guardrails.md",
+    "docs/telemetry.md",
 }
 """Pages whose commands take long together: they run with the long tests."""
 RUN = [

@@ -81,6 +81,7 @@ def test_nothing_is_made_by_looking(home):
     assert not (home / "new").exists()
 
 
+@pytest.mark.long
 def test_the_same_from_python(home):
     with Toolwright(home=home) as tw:
         found = tw.doctor()
@@ -98,6 +99,7 @@ def test_a_wall_that_is_weaker_than_accepted_ends_with_6_and_names_the_setting(h
     assert "sandbox.weakest" in toolwright(home, "doctor", "--home", str(home), "--sandbox", "landlock", code=6).stdout
 
 
+@pytest.mark.long
 def test_each_layer_says_how_it_was_attacked_and_whether_that_could_be_tried(home):
     layers = {one["name"]: one for one in doctor(home)["layers"]}
     assert layers["seccomp"]["attack"].startswith("fork a process")
@@ -134,7 +136,7 @@ def with_broken(home, names, *words):
     ("profile", "name", "advice"),
     [
         pytest.param("full", "net namespace", "do not run tools here.", marks=pytest.mark.long),
-        ("full", "box full", "do not run tools here."),
+        pytest.param("full", "box full", "do not run tools here.", marks=pytest.mark.long),
         ("full", "proxy", "do not grant hosts here."),
         pytest.param("landlock", "landlock", "do not run tools here.", marks=pytest.mark.long),
         pytest.param("landlock", "seccomp", "do not run tools here.", marks=pytest.mark.long),

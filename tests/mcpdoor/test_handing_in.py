@@ -111,6 +111,7 @@ def test_a_no_answers_the_very_same_question_again(tw):
     assert "not that host" in forged.reason
 
 
+@pytest.mark.long
 def test_who_answers_can_be_said_for_one_call(tw):
     with Page() as page:
         asked, source = fetcher("look", page.host)

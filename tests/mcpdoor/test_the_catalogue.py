@@ -63,6 +63,7 @@ def test_a_new_tool_joins_on_the_timer_and_both_eras_are_told(office):
     play(scene())
 
 
+@pytest.mark.long
 def test_a_listed_tool_says_what_it_takes_gives_and_may_do(office):
     stocked(office.home)
     with Page() as page, Toolwright(home=office.home, approve=True) as tw:

@@ -16,6 +16,7 @@ from toolwright import Toolwright
 FEW = [pytest.param(*one, marks=[pytest.mark.long] if one[0] == "stdio" else []) for one in WAYS]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ERAS)
 def test_each_check_is_told_as_it_ends(office, mode):
     async def scene():

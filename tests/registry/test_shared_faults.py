@@ -95,7 +95,7 @@ def test_a_fault_is_tried_again_and_leaves_one_version(
     ("operation", "fault"),
     [
         long("get_item", "torn"),
-        ("transact_write_items", "unanswered"),
+        long("transact_write_items", "unanswered"),
         ("transact_write_items", CONFLICT_AND_CONDITION),
         long("transact_write_items", CONFLICT),
         long("get_item", "lost"),

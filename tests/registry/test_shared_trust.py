@@ -182,6 +182,7 @@ def test_an_object_that_s3_denies_is_lost_only_where_a_list_says_so(
                 assert heard == []
 
 
+@pytest.mark.long
 def test_a_revocation_holds_on_every_machine_at_the_first_load(opened: Opened) -> None:
     here, there = opened(), opened()
     for name in (NAME, "other_tool"):

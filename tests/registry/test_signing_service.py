@@ -82,7 +82,7 @@ def test_a_service_in_another_process_signs_and_the_home_keeps_no_key(home: Path
         assert str(tw.registry.admit(verdict_of("another")).version) == "another@1", "it is asked anew"
 
 
-@pytest.mark.parametrize("manner", ["wrong", "short", "silent"])
+@pytest.mark.parametrize("manner", ["wrong", "short", pytest.param("silent", marks=pytest.mark.long)])
 def test_a_service_that_does_not_sign_as_it_should_is_refused_and_takes_nobodys_place(
     home: Path, service: SigningService, manner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

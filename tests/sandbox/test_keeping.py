@@ -157,6 +157,7 @@ def test_a_wanted_profile_is_not_replaced_by_another(monkeypatch):
     assert (box.profile, ended.ending) == ("landlock", Ending.DENIED)
 
 
+@pytest.mark.long
 def test_the_doctor_tries_every_layer():
     box = LinuxSandbox()
     layers = {layer.name: layer for layer in box.layers()}

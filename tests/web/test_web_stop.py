@@ -49,6 +49,7 @@ def test_what_is_under_way_is_finished_and_its_followers_are_let_go(served, mode
         assert "double" in tw.registry
 
 
+@pytest.mark.long
 def test_a_call_that_is_under_way_is_answered(served):
     door = served()
     answers = []

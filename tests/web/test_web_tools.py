@@ -35,7 +35,7 @@ def test_a_tool_is_shown_whole(door):
         ("add", {"a": 2, "b": 40}, "ok", 42),
         ("add", {"a": "two"}, "bad-call", None),
         ("fail", {"word": "4711"}, "raised", None),
-        ("nap", {"word": "sleep"}, "timeout", None),
+        pytest.param("nap", {"word": "sleep"}, "timeout", None, marks=pytest.mark.long),
     ],
 )
 def test_a_call_is_an_outcome_whatever_comes_of_it(door, name, arguments, status, value):
