@@ -258,7 +258,7 @@ def test_make_check_import_and_call_ask_the_same_way(home, endpoint, page):
     toolwright(home, "import", "peek.py", "--host", page.host, *at)
     rule.unlink()
     person = Person(home, "call", "peek", "{}", *at)
-    person.sees("peek asks for powers")
+    person.sees("peek@1 is to be called")
     person.types("n\r")
     person.sees("Why not?")
     person.presses("enter")
