@@ -19,6 +19,7 @@ from toolwright.cataloguing import Cataloguing
 from toolwright.consent import Approve
 from toolwright.errands import Errands
 from toolwright.errors import UserError
+from toolwright.hosting import Hosting
 from toolwright.household import Options
 from toolwright.looping import on_this_loop
 from toolwright.making import Making
@@ -33,14 +34,12 @@ from toolwright.wiring import Parts, build, own_tools
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
 
-    from toolwright.guesting import Asks
     from toolwright.models.values import ModelChoice
     from toolwright.registry import Registry
     from toolwright.sandbox import Sandbox
-    from toolwright.toolset import ToolwrightToolset
 
 
-class Toolwright(Upkeep, Errands, Answering, Cataloguing):
+class Toolwright(Upkeep, Errands, Answering, Cataloguing, Hosting):
     """An agent that makes the tools it lacks. A context manager; thread-safe; many runs at once.
 
     *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that
@@ -81,6 +80,7 @@ class Toolwright(Upkeep, Errands, Answering, Cataloguing):
         self._approve = _approval(approve)
         self._sink = sink or Silence()
         self._portal = Portal()
+        self._guests = weakref.WeakSet()
         self._closed = False
         self._closing = threading.Lock()
         own = own_tools(self.settings, self._portal, tools, toolsets, mcp, self._warn)
@@ -241,28 +241,6 @@ class Toolwright(Upkeep, Errands, Answering, Cataloguing):
             out="" if out is None else str(out),
         )
 
-    def toolset(self, *, id: str = "toolwright", approvals: Asks = "house") -> ToolwrightToolset:  # noqa: A002
-        """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools.
-
-        *approvals* `house`: `approve` is asked, or the setting `approvals.away` heeded. `framework`: a call that needs
-        a yes is deferred, and the agent's run ends with `DeferredToolRequests` (docs/approvals.md).
-        """
-        from toolwright.guesting import GuestToolset
-        from toolwright.visiting import Visits
-
-        if approvals not in ("house", "framework"):
-            raise UserError(f"approvals={approvals!r} is none of 'house', 'framework'.")
-        theirs, house = approvals == "framework", self._parts.house
-        visits = Visits(
-            house,
-            self._options(),
-            None if theirs else self._approve,
-            self._parts.switchboard,
-            id,
-            theirs or house.pauses,
-        )
-        return GuestToolset(visits, approvals, bridge=self._portal.run_from_loop)
-
     def _warn(self, text: str) -> None:
         self._house.switchboard.emit(Event("warning", "", {"text": text}))
 
@@ -278,8 +256,12 @@ class Toolwright(Upkeep, Errands, Answering, Cataloguing):
             if self._closed:
                 return
             self._closed = True
-            self._portal.close(self._house.aclose)
+            self._portal.close(self._last)
             self._house.close()
+
+    async def _last(self) -> None:
+        await self._guests_out()
+        await self._house.aclose()
 
     def __enter__(self) -> Toolwright:
         return self

@@ -84,6 +84,11 @@ class HeldBook:
         """
         return _held(self._newest(_of_call(run_id, call_id, key)[bool(key)])) if call_id else None
 
+    def all_of_call(self, run_id: str, call_id: str) -> list[Held]:
+        """What the call *call_id* of a run has waited for so far: each question once, in order."""
+        found = [_held(data) for data in self._all(_of_call(run_id, call_id, "")[0])]
+        return list({one.question: one for one in reversed(found) if one is not None}.values())[::-1]
+
     def of_equal(self, key: str) -> Held | None:
         """What the last call like that waits for, or waited."""
         return _held(self._newest(Place(_CALLS, 0, key)))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from toolwright.call import FileRef, Status
 from toolwright.consent import Approve, Consent, Desk
@@ -23,6 +23,8 @@ from toolwright.store.asked import Asked
 from toolwright.trace import Event, EventKind, Place, Run, RunStatus, Sink, new_run_id
 from toolwright.workbench import Arguments, Unreadable, Workbench
 
+Asks = Literal["house", "framework"]
+"""Who asks a person: Toolwright, as everywhere, or the agent's own code, in the way of its framework."""
 FRAMEWORK = "framework"
 """Who said it, where the agent's own code answered and named nobody."""
 _REQUEST = "request_new_tool"
@@ -51,6 +53,8 @@ class Called:
     approved: bool = False
     said: Any = None
     """What came with the yes."""
+    key: str = ""
+    """Where given, the same for the same call in any process, which is then answered once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Visits:
         run = None
         if came.before and came.unanswered:
             run_id = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {came.before}")
-            run = await asyncio.to_thread(self._known, run_id)
+            run = await asyncio.to_thread(self.known, run_id)
         fresh = run is None
         if run is None:
             run = Run(
@@ -104,7 +108,7 @@ class Visits:
         await visit.expects(came.unanswered)
         return visit
 
-    def _known(self, run_id: str) -> Run | None:
+    def known(self, run_id: str) -> Run | None:
         """The run of that id, if it can be gone on with here."""
         try:
             run = self.house.runs.get(run_id)
@@ -130,11 +134,18 @@ class Visits:
             raise
         return visit
 
+    async def reopened(self, run_id: str) -> Visit:
+        """That run, as it stands. NotFoundError; UserError where another process has it."""
+        await self.house.registry.opened()
+        run = await asyncio.to_thread(self.known, run_id)
+        if run is None:
+            raise NotFoundError(f"There is no run {run_id} here that can be gone on with.")
+        return await self.open(run)
+
     async def again(self, run_id: str) -> Visit | None:
         """That run, for one call of it; None where it cannot be had now."""
-        run = await asyncio.to_thread(self._known, run_id)
         try:
-            return None if run is None else await self.open(run)
+            return await self.reopened(run_id)
         except UserError:
             return None
 
@@ -184,7 +195,7 @@ class Visit:
         A call goes on at the place where it waited, so that nothing that was made for it is made again.
         """
         lead = f"{self._times}-" if self._times > 1 else ""
-        here = Place(self.run_id, called.step, f"{lead}{called.position}")
+        here = Place(self.run_id, called.step, called.key or f"{lead}{called.position}")
         if not self._visits.waits:
             return await self.bench.answer(name, arguments, here)
         said = [arguments.text] if isinstance(arguments, Unreadable) else dict(arguments)
@@ -283,6 +294,24 @@ class Visit:
             return
         who = said.get("who") if isinstance(said, Mapping) else None
         await self._answered(asked, ApprovalAnswer(True, who=str(who or FRAMEWORK)))
+
+    async def said(self, call_id: str, question: int, answer: ApprovalAnswer) -> None:
+        """What was said there to *question*, which that call waits for. An earlier one has its answer."""
+        await self.expects([call_id])
+        held = self._waiting.get(call_id)
+        if held is None or held.question != question:
+            return
+        asked = await self._asked(question)
+        if not answer.yes:
+            await self.said_no(call_id, answer.reason)
+        elif asked is not None and asked.state == "open":
+            await self._answered(asked, answer)
+
+    async def questions(self, call_id: str) -> list[Waiting]:
+        """What that call has asked so far, in order, whatever was said to it."""
+        held = await asyncio.to_thread(self._book.all_of_call, self.run_id, call_id)
+        found = [(one, await self._asked(one.question)) for one in held]
+        return [Waiting(asked, one.first, waits(asked)) for one, asked in found if asked is not None]
 
     async def said_no(self, call_id: str, why: str) -> None:
         """The call was denied there, and does not come; *why* is what its model reads."""

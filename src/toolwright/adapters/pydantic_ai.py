@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from pydantic_ai.exceptions import ApprovalRequired
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart
@@ -13,11 +13,8 @@ from pydantic_ai.toolsets import ToolsetTool
 from toolwright.heldcalls import shown
 from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here, words
 from toolwright.trace import Place
-from toolwright.visiting import Called, Came, Visit, Visits
+from toolwright.visiting import Asks, Called, Came, Visit, Visits
 from toolwright.workbench import Arguments, Offered
-
-Asks = Literal["house", "framework"]
-"""Who asks a person: Toolwright, as everywhere, or the agent's own code, which gets `DeferredToolRequests`."""
 
 
 class GuestToolset(ToolwrightToolset):

@@ -1,0 +1,114 @@
+"""What adapters stand on: runs of frameworks that tell no end, found again by a thread's name or a call's key."""
+
+import asyncio
+
+import pytest
+
+from docs_support.world import has_full_sandbox
+from toolwright import ApprovalAnswer, NotFoundError, UserError
+from toolwright.guestruns import MOST_OPEN, GuestCall
+
+pytestmark = pytest.mark.skipif(not has_full_sandbox(), reason="a host can be granted in the full sandbox only")
+
+
+def made(place, key="m1 0", **more):
+    return GuestCall("request_new_tool", place.asked | more, key)
+
+
+def look(key="m2 0"):
+    return GuestCall("look", {"path": "x"}, key, 2)
+
+
+def test_the_same_call_is_answered_once_in_whatever_process(office):
+    place = office()
+    with place.open(approve=True) as tw:
+        runs = tw.guest_runs(id="test")
+        run = runs.begin("Look at the page.", "thread 1")
+        first = runs.answer(run, made(place))
+        assert "look is ready" in first
+        assert runs.answer(run, look()) == "5"
+        assert [one.name for one in runs.offered(run)][-1] == "look"
+        runs.end(run)
+        assert tw.run_record(run).made == ("look@1",)
+    hits, told = place.page.hits, place.told
+    with place.open(approve=True) as tw:
+        runs = tw.guest_runs(id="test")
+        assert runs.of_thread("thread 1") == run
+        assert runs.answer(run, made(place)) == first
+        assert runs.answer(run, look()) == "5"
+        assert (place.page.hits, place.told) == (hits, told)
+        assert runs.answer(run, look("m3 0")) == "5"
+        assert place.page.hits == hits + 1
+        assert runs.of_thread("thread 2") != run
+
+
+def test_a_call_that_asks_waits_and_a_yes_elsewhere_is_for_that_question(office):
+    place = office()
+    with place.open() as tw:
+        runs = tw.guest_runs(id="test", approvals="framework")
+        run = runs.begin("Look at the page.", "thread 1")
+        waits = runs.answer(run, made(place))
+        assert waits.first
+        assert runs.answer(run, made(place)).asked.id == waits.asked.id, "asked once"
+    told = place.told
+    with place.open() as tw:
+        runs = tw.guest_runs(id="test", approvals="framework")
+        (asked,) = runs.questions(run, made(place))
+        assert asked.asked.id == waits.asked.id
+        runs.say(run, made(place), asked.asked.id + 1, ApprovalAnswer(True))
+        assert runs.answer(run, made(place)).asked.state == "open", "a yes to another question is none to this"
+        runs.say(run, made(place), asked.asked.id, ApprovalAnswer(True, who="ada"))
+        assert "look is ready" in runs.answer(run, made(place))
+        assert tw.approvals(every=True)[0].answer.who == "ada"
+    assert place.told == told, "nothing was asked of a model again"
+
+
+def test_a_no_ends_the_question(office):
+    place = office()
+    with place.open() as tw:
+        runs = tw.guest_runs(id="test", approvals="framework")
+        run = runs.begin("Look at the page.")
+        waits = runs.answer(run, made(place))
+        runs.say(run, made(place), waits.asked.id, ApprovalAnswer(False, who="ada"))
+        assert "The answer was no" in runs.answer(run, made(place))
+        runs.end(run)
+        assert tw.run_record(run).status == "incomplete"
+
+
+def test_a_run_that_is_left_ends_with_the_toolwright_and_goes_on_in_another(office):
+    place = office()
+    with place.open(approve=True) as tw, place.open(approve=True) as other:
+        runs = tw.guest_runs(id="test")
+        run = runs.begin("Look at the page.")
+        with pytest.raises(UserError, match="another process"):
+            other.guest_runs(id="test").offered(run)
+        with pytest.raises(NotFoundError, match="20990101"):
+            runs.offered("20990101-000000-abcdef")
+        tw.close()
+        assert other.run_record(run).status == "complete"
+        assert len(other.guest_runs(id="test").offered(run)) == 3
+
+
+def test_of_many_threads_few_are_held_open(office):
+    place = office()
+    with place.open(approve=True) as tw:
+        runs = tw.guest_runs(id="test")
+        ids = [runs.begin("Look.", f"thread {number}") for number in range(MOST_OPEN + 3)]
+        assert [tw.run_record(one).status for one in ids[:4]] == ["complete"] * 3 + ["running"]
+        assert len(runs.offered(ids[0])) == 3, "it is opened again"
+
+
+def test_calls_of_one_run_come_one_after_the_other(office):
+    place = office()
+
+    async def all_at_once(tw):
+        runs = tw.guest_runs(id="test")
+        run = await runs.abegin("Look at the page.")
+        assert "is ready" in await runs.aanswer(run, made(place))
+        found = await asyncio.gather(*(runs.aanswer(run, look(f"m2 {at}")) for at in range(5)))
+        await runs.aend(run)
+        return found
+
+    with place.open(approve=True) as tw:
+        assert asyncio.run(all_at_once(tw)) == ["5"] * 5
+    assert place.page.hits >= 5
