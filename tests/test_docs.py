@@ -38,7 +38,7 @@ SLOW = {
 }
 """Pages whose commands take long together: they run with the long tests."""
 RUN = [
-    pytest.param(one, id=one.name, marks=[pytest.mark.long] if one.name in SLOW else [])
+    pytest.param(one, id=one.name, marks=[pytest.mark.long] if one.name in SLOW or one.elsewhere else [])
     for one in PAGES
     if has_parts(one)
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^`]*)\Z")
 _COMMENT = re.compile(r" *<!-- (?P<info>before|typed)\Z")
+_ELSEWHERE = re.compile(r" *<!-- runs in: (?P<environment>[\w-]+) -->\Z")
 _LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(\s*<?(?P<target>[^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 
 
@@ -27,6 +28,8 @@ class Block:
     info: str
     text: str
     indent: str = ""
+    environment: str = ""
+    """Which of the tests' environments its Python runs in, as a comment `<!-- runs in: NAME -->` above says; '' here."""
 
     @property
     def language(self) -> str:
@@ -86,6 +89,11 @@ class Page:
     def blocks(self) -> list[Block]:
         return list(_blocks(self.name, self.text))
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it runs in other environments than that of the tests, too."""
+        return any(one.environment for one in self.blocks)
+
     def of(self, language: str) -> list[Block]:
         """The blocks in a language that are to be run, in order."""
         return [one for one in self.blocks if one.language == language and one.runs]
@@ -142,8 +150,10 @@ def _cells(line: str) -> list[str]:
 
 def _blocks(page: str, text: str) -> Iterator[Block]:
     lines = text.split("\n")
-    at = 0
+    at, environment = 0, ""
     while at < len(lines):
+        if found := _ELSEWHERE.match(lines[at]):
+            environment = found["environment"]
         opened = _FENCE.match(lines[at]) or _COMMENT.match(lines[at])
         at += 1
         if opened is None:
@@ -153,7 +163,7 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
         assert end is not None, f"{page}:{at} opens a block that is never closed"
         body = textwrap.dedent("\n".join(lines[at:end]))
         indent = opened.groupdict().get("indent", "")
-        yield Block(page, at + 1, opened["info"].strip(), body + "\n" if body else "", indent)
+        yield Block(page, at + 1, opened["info"].strip(), body + "\n" if body else "", indent, environment)
         at = end + 1
 
 

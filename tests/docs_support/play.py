@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapters.venvs import python_of
 from docs_support.console import Command, commands
 from docs_support.pages import Block, Page
 from docs_support.screen import Terminal, steps
@@ -80,7 +81,7 @@ def play(page: Page, here: World, *, long: bool) -> Iterator[Played]:
     full = has_full_sandbox()
     typed = ""
     with ExitStack() as stack:
-        python: _Python | None = None
+        pythons: dict[str, _Python] = {}
         for number, block in enumerate(page.blocks):
             if not block.runs:
                 continue
@@ -93,8 +94,9 @@ def play(page: Page, here: World, *, long: bool) -> Iterator[Played]:
                     yield _run(here, block, command, typed)
                 typed = ""
             elif block.language == "python":
-                python = python or stack.enter_context(_Python(page, here))
-                yield python.run(block, output_of(page, number))
+                if block.environment not in pythons:
+                    pythons[block.environment] = stack.enter_context(_Python(page, here, block.environment))
+                yield pythons[block.environment].run(block, output_of(page, number))
 
 
 def output_of(page: Page, number: int) -> Block | None:
@@ -143,12 +145,12 @@ def _alone(here: World, text: str) -> subprocess.CompletedProcess[str] | None:
 
 
 class _Python:
-    """The namespace of a page's Python blocks, in a process of its own."""
+    """The namespace of a page's Python blocks that run in one environment, in a process of its own."""
 
-    def __init__(self, page: Page, here: World) -> None:
+    def __init__(self, page: Page, here: World, environment: str) -> None:
         self._here = here
         self._process = subprocess.Popen(
-            [sys.executable, str(RUN_PYTHON), str(page.path)],
+            [str(python_of(environment)) if environment else sys.executable, str(RUN_PYTHON), str(page.path)],
             cwd=here.folder,
             env=here.environment,
             stdin=subprocess.PIPE,
