@@ -13,7 +13,9 @@ from typing import Any
 from benchmarks import datasets
 
 NAMES = ("sandbox", "validator", "startup", "registry", "orchestrator", "telemetry", "mcp")
-"""What runs without a name; `retrieval` needs data sets that are not ours, and is run by name."""
+"""What runs without a name."""
+BY_NAME = ("retrieval", "adapters")
+"""What is run by its name only: it needs data sets that are not ours, or installs frameworks."""
 COMMANDS = ("fuzz", "soak")
 """What takes words of its own and ends with 1 if it finds anything: `python -m benchmarks fuzz --help`."""
 
@@ -23,7 +25,7 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         sys.exit(importlib.import_module(f"benchmarks.{sys.argv[1]}.command").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}, retrieval")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*NAMES, *BY_NAME)))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--data",
@@ -36,9 +38,9 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="`sandbox`: where a warm call's time goes, too")
     parser.add_argument("--quick", action="store_true", help="a few samples only: shows that it runs, says no more")
     args = parser.parse_args()
-    unknown = set(args.names) - {*NAMES, "retrieval"}
+    unknown = set(args.names) - {*NAMES, *BY_NAME}
     if unknown:
-        parser.error(f"there is no benchmark {sorted(unknown)[0]!r}; there are {', '.join(NAMES)}, retrieval")
+        parser.error(f"there is no benchmark {sorted(unknown)[0]!r}; there are {', '.join((*NAMES, *BY_NAME))}")
     if "retrieval" in args.names and not args.data:
         parser.error(f"retrieval needs --data FOLDER, one with {', '.join(datasets.SETS)}; see benchmarks/retrieval.py")
     names = list(dict.fromkeys(args.names)) or list(NAMES)

@@ -23,7 +23,7 @@ def do(framework, home, url, *tasks):
     if framework == "pydantic-ai":
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environ(home), cwd=home)
     else:
-        done = run_in(framework, *words, **{"HOME": str(home)})
+        done = run_in(framework, *words, HOME=str(home))
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
