@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import count
 from typing import Any
 
 from toolwright.approving import why_of
 from toolwright.asking import COLUMNS, ROWS
 from toolwright.asking import lines as asked_in_words
 from toolwright.store.asked import Asked
-from toolwright.trace import Journal, Place
+from toolwright.trace import OF_ALL_RUNS, Journal, Place
 
-_RUNS, _CALLS = "visiting-runs", "visiting-calls"
-"""Of what is noted for all runs: stands in the journal where the id of a run stands otherwise."""
+_RUNS, _CALLS = OF_ALL_RUNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,7 @@ class HeldBook:
 
     def times(self, run_id: str) -> int:
         """Count that *run_id* begins or goes on; how often that was, with this time."""
-        place = Place(run_id, 0, "visit")
-        self._add(place, {})
-        return sum(1 for _ in self._all(place))
+        return self._add(Place(run_id, 0, "visit"), {})
 
     def keep_notes(self, run_id: str, notes: Mapping[str, object]) -> None:
         """Keep what a run has come to."""
@@ -97,28 +93,19 @@ class HeldBook:
         """Whether the call at *place* has ended: what it came to is on record."""
         return self._journal.get("tool", place) is not None
 
-    def _add(self, place: Place, data: Mapping[str, Any]) -> None:
-        free = sum(1 for _ in self._all(place)) + 1
-        self._journal.put("tool", _numbered(place, free), json.dumps(data).encode())
+    def _add(self, place: Place, data: Mapping[str, Any]) -> int:
+        return self._journal.append("tool", place, json.dumps(data).encode())
 
     def _newest(self, place: Place) -> dict[str, Any] | None:
-        found = list(self._all(place))
+        found = self._all(place)
         return found[-1] if found else None
 
-    def _all(self, place: Place) -> Iterator[dict[str, Any]]:
-        for number in count(1):
-            data = self._journal.get("tool", _numbered(place, number))
-            if data is None:
-                return
-            yield json.loads(data)
+    def _all(self, place: Place) -> list[dict[str, Any]]:
+        return [json.loads(data) for data in self._journal.notes("tool", place)]
 
 
 def _of_call(run_id: str, call_id: str, key: str) -> tuple[Place, Place]:
     return Place(run_id, 0, f"held {call_id}"), Place(run_id, 0, f"held {call_id} {key}")
-
-
-def _numbered(place: Place, number: int) -> Place:
-    return Place(place.run_id, place.step, f"{place.position} #{number}")
 
 
 def _held(data: dict[str, Any] | None) -> Held | None:

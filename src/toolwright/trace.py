@@ -52,6 +52,10 @@ class Place:
         return Place(self.run_id, self.step, f"{self.position}.{part}" if self.position else str(part))
 
 
+OF_ALL_RUNS = ("visiting-runs", "visiting-calls")
+"""Stand in the journal where the id of a run stands otherwise: notes by which a run of an agent's is found again."""
+
+
 class Journal(Protocol):
     """Keeps what happened at each place of a run, by (role, place), so that nothing is done twice. Thread-safe."""
 
@@ -60,6 +64,12 @@ class Journal(Protocol):
 
     def put(self, role: str, place: Place, data: bytes) -> None:
         """Record *data* at *place*; on disk when this returns."""
+
+    def append(self, role: str, place: Place, data: bytes) -> int:
+        """Record *data* as the newest of the notes at *place*, on disk when this returns; its number, from 1."""
+
+    def notes(self, role: str, place: Place) -> list[bytes]:
+        """The notes at *place* that are left, in order."""
 
 
 @dataclass(frozen=True, slots=True)

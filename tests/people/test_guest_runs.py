@@ -1,6 +1,7 @@
 """What adapters stand on: runs of frameworks that tell no end, found again by a thread's name or a call's key."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
@@ -112,3 +113,28 @@ def test_calls_of_one_run_come_one_after_the_other(office):
     with place.open(approve=True) as tw:
         assert asyncio.run(all_at_once(tw)) == ["5"] * 5
     assert place.page.hits >= 5
+
+
+def test_a_run_that_is_deleted_is_found_by_nothing_and_another_of_its_thread_is(office):
+    place = office()
+    with place.open() as tw:
+        runs = tw.guest_runs(id="test", approvals="framework")
+        old = runs.begin("Look at the page.", "ada@example.org")
+        runs.answer(old, made(place))
+        new = runs.begin("Look again.", "ada@example.org")
+        runs.end(new)
+        tw.delete_runs(old, force=True)
+        rows = rows_of(tw)
+        assert new in rows
+        assert old not in rows
+        assert runs.of_thread("ada@example.org") == new
+        tw.delete_runs(new)
+        assert "ada@example.org" not in rows_of(tw)
+        third = runs.of_thread("ada@example.org")
+        assert third not in (old, new)
+        assert runs.of_thread("ada@example.org") == third
+
+
+def rows_of(tw):
+    with sqlite3.connect(tw.settings.home / "home.db") as db:
+        return str(db.execute("SELECT run_id, position, CAST(data AS TEXT) FROM journal").fetchall())

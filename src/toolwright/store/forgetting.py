@@ -14,6 +14,7 @@ from typing import Literal
 from toolwright.deeds import Deed
 from toolwright.store.audit import AuditBook
 from toolwright.store.database import Database
+from toolwright.trace import OF_ALL_RUNS
 
 REMOVED = "(removed)"
 """Stands where a task or an answer stood."""
@@ -41,6 +42,10 @@ _STRIPPING: Mapping[Part, Sequence[tuple[str, tuple[str, ...]]]] = {
 }
 _OF_A_RUN = ("events", "journal", '"values"', "turns", "asked")
 """Tables with a column `run_id` whose rows go with their run."""
+
+
+_POINTING = "DELETE FROM journal WHERE run_id IN (?, ?) AND json_extract(CAST(data AS TEXT), ?) = ?"
+"""By notes of all runs one of an agent's is found: by the name of its thread, and by what a call of it waits for."""
 
 
 class Forgetting:
@@ -86,6 +91,7 @@ class Forgetting:
             for run_id in run_ids:
                 for table in _OF_A_RUN:
                     db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+                _unfindable(db, run_id)
                 db.execute("UPDATE calls SET error = '' WHERE run_id = ?", (run_id,))
                 gone += db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount
             if gone:
@@ -110,6 +116,8 @@ class Forgetting:
             for run_id in run_ids:
                 for statement, values in _STRIPPING[what]:
                     db.execute(statement, (*values, run_id))
+                if what == "prompts":
+                    _unfindable(db, run_id)
                 sql = "SELECT coalesce(json_extract(settings, '$.removed'), '[]') FROM runs WHERE id = ?"
                 removed = [*json.loads(db.execute(sql, (run_id,)).fetchone()[0]), what]
                 sql = "UPDATE runs SET settings = json_set(settings, '$.removed', json(?)) WHERE id = ?"
@@ -130,3 +138,8 @@ class Forgetting:
             db.execute("PRAGMA secure_delete = ON")
             with self._data.writing():
                 yield db
+
+
+def _unfindable(db: sqlite3.Connection, run_id: str) -> None:
+    for key in ("$.run", "$.asked_at.run_id", "$.place.run_id"):
+        db.execute(_POINTING, (*OF_ALL_RUNS, key, run_id))
