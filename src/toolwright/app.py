@@ -80,7 +80,7 @@ class Toolwright(Upkeep, Errands, Answering, Cataloguing, Hosting):
         self._approve = _approval(approve)
         self._sink = sink or Silence()
         self._portal = Portal()
-        self._guests = weakref.WeakSet()
+        self._guests = {}
         self._closed = False
         self._closing = threading.Lock()
         own = own_tools(self.settings, self._portal, tools, toolsets, mcp, self._warn)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ class Hosting(ABC):
 
     _portal: Portal
     _approve: Approve | None
-    _guests: weakref.WeakSet[GuestRuns]
+    _guests: dict[tuple[str, str], GuestRuns]
 
     @property
     @abstractmethod
@@ -49,13 +48,13 @@ class Hosting(ABC):
         """What an adapter to a framework stands on: its threads and tool calls go in, what they are answered comes out.
 
         *id* keeps the threads of one adapter from those of another. *approvals* as `toolset`: with `framework` a call
-        that needs a yes comes back as the question that it waits for.
+        that needs a yes comes back as the question that it waits for. Asked for again, it is the same object.
         """
         from toolwright.guestruns import GuestRuns
 
-        runs = GuestRuns(self._visits(id, approvals), self._portal)
-        self._guests.add(runs)
-        return runs
+        visits = self._visits(id, approvals)
+        # It holds runs open, whatever becomes of the adapter that began them.
+        return self._guests.setdefault((id, approvals), GuestRuns(visits, self._portal))
 
     def _visits(self, toolset_id: str, approvals: Asks) -> Visits:
         from toolwright.visiting import Visits
@@ -69,5 +68,5 @@ class Hosting(ABC):
 
     async def _guests_out(self) -> None:
         """End the runs that adapters hold open. On the portal's loop."""
-        for one in list(self._guests):
+        for one in list(self._guests.values()):
             await one.aclose()

@@ -80,6 +80,7 @@ def test_a_run_that_is_left_ends_with_the_toolwright_and_goes_on_in_another(offi
     place = office()
     with place.open(approve=True) as tw, place.open(approve=True) as other:
         runs = tw.guest_runs(id="test")
+        assert tw.guest_runs(id="test") is runs, "whoever drops it leaves no run open"
         run = runs.begin("Look at the page.")
         with pytest.raises(UserError, match="another process"):
             other.guest_runs(id="test").offered(run)
