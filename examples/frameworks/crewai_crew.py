@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 # CrewAI sends spans of each crew to its vendor, and asks whether it may send traces; here it does neither.
-os.environ |= {"CREWAI_DISABLE_TELEMETRY": "true", "OTEL_SDK_DISABLED": "true", "CREWAI_TRACING_ENABLED": "false"}
+os.environ |= {"CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "false"}
 
 from anyio.from_thread import start_blocking_portal
 from crewai import LLM, Agent, Crew, Task

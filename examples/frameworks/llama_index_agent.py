@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-# LiteLLM would fetch its list of prices, and the loader of models its own.
-os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "DO_NOT_TRACK": "1"}
+os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else LiteLLM fetches its list of prices when it is imported
 
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.objects import ObjectRetriever
@@ -86,7 +85,9 @@ async def ask(tw: Toolwright, llm: LiteLLM, task: str) -> str:
 
 
 async def main() -> None:
-    llm = LiteLLM(f"openai/{os.environ.get('OPENAI_MODEL', 'gpt-5-mini')}", api_base=os.environ.get("OPENAI_BASE_URL"))
+    model = f"openai/{os.environ.get('OPENAI_MODEL', 'gpt-5-mini')}"
+    more = {"drop_params": True}  # LlamaIndex sends a temperature, which some models do not take
+    llm = LiteLLM(model, api_base=os.environ.get("OPENAI_BASE_URL"), additional_kwargs=more)
     async with Toolwright() as tw:
         print(await ask(tw, llm, " ".join(sys.argv[1:]) or TASK))
 
