@@ -46,7 +46,7 @@ async def ask(tw: Toolwright, agent: Agent, task: str) -> str:
         raise
     await runs.aend(run)
     record = tw.run_record(run)
-    print(f"made {list(record.made)}, reused {list(record.reused)}", file=sys.stderr)
+    print(f"made {list(record.made)}, reused {list(record.reused)}")
     return answer.text
 
 

@@ -80,7 +80,7 @@ async def ask(tw: Toolwright, llm: LiteLLM, task: str) -> str:
         raise
     await runs.aend(run)
     record = tw.run_record(run)
-    print(f"made {list(record.made)}, reused {list(record.reused)}", file=sys.stderr)
+    print(f"made {list(record.made)}, reused {list(record.reused)}")
     return str(answer)
 
 

@@ -62,7 +62,7 @@ def ask(tw: Toolwright, model: Model, task: str) -> str:
         raise
     runs.end(run)
     record = tw.run_record(run)
-    print(f"made {list(record.made)}, reused {list(record.reused)}", file=sys.stderr)
+    print(f"made {list(record.made)}, reused {list(record.reused)}")
     return str(answer)
 
 
