@@ -69,6 +69,22 @@ def test_a_question_that_nobody_answers_is_refused_in_words(file, tmp_path):
 
 
 @needs_hosts
+@pytest.mark.parametrize("file", INSIDE)
+def test_a_question_waits_where_the_home_says_so_and_a_yes_lets_the_next_run_make_it(file, tmp_path):
+    with Page() as site:
+        asked, source = fetcher("look", site.host)
+        with Endpoint(Model(asked, source, {"path": "x"})) as endpoint:
+            done = run(file, tmp_path, endpoint.url, TOOLWRIGHT_APPROVALS_AWAY="pause")
+            assert "look waits for a person (question 1)" in done.stdout
+            assert site.hits == 0
+            toolwright(tmp_path, "approvals", "approve", "1", "--home", str(tmp_path / "shelf"))
+            done = run(file, tmp_path, endpoint.url, TOOLWRIGHT_APPROVALS_AWAY="pause")
+            assert done.stdout.splitlines() == ["made ['look@1'], reused []", "5 vowels."]
+            assert len(endpoint.of("generator")) == 1, "nothing is written twice"
+        assert site.hits > 0
+
+
+@needs_hosts
 @pytest.mark.parametrize("file", [one for one in EACH if one.id in APART])
 def test_a_question_from_beside_waits_in_the_home_and_a_yes_lets_the_next_crew_go_on(file, tmp_path):
     with Page() as site:
