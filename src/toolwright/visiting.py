@@ -67,6 +67,9 @@ class Waiting:
     text: str
     """What the model reads, where it reads it."""
 
+    def __str__(self) -> str:
+        return self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Visits:
