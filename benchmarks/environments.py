@@ -17,41 +17,57 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = {one.stem: one for one in sorted((ROOT / "tests" / "adapters" / "requirements").glob("*.txt"))}
 PATIENCE_S = 900
+_UV = (sys.executable, "-m", "uv")
 _COMMON = ("pytest>=8.3,<9.2", "pytest-timeout>=2.3")
 
 
-def python_of(name: str) -> Path:
-    """The interpreter of the environment *name*, made if need be; whoever asks for it meanwhile waits."""
-    words = [sys.version, str(ROOT), REQUIREMENTS[name].read_text(), (ROOT / "pyproject.toml").read_text(), *_COMMON]
+def python_of(name: str, *, apart: bool = False) -> Path:
+    """The interpreter of the environment *name*, made if need be; whoever asks for it meanwhile waits.
+
+    *apart*: the framework alone, where it cannot be installed beside Toolwright.
+    """
+    words = [sys.version, str(ROOT), *_wanted(name, apart), REQUIREMENTS[name].read_text()]
+    words += [] if apart else [(ROOT / "pyproject.toml").read_text()]
     mark = hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
-    top = Path(tempfile.gettempdir()) / f"toolwright-adapters-{os.getuid()}"
-    top.mkdir(mode=0o700, exist_ok=True)
+    own = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]  # another checkout's are none of ours to remove
+    top = Path(tempfile.gettempdir()) / f"toolwright-adapters-{os.getuid()}" / own
+    top.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = top / f"{name}-{mark}"
     with open(top / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "made").exists():
             for old in top.glob(f"{name}-*"):
                 shutil.rmtree(old)
-            _make(place, name)
+            _make(place, name, _wanted(name, apart))
             (place / "made").touch()
     return place / "bin" / "python"
 
 
-def _make(place: Path, name: str) -> None:
+def beside(name: str) -> subprocess.CompletedProcess[str]:
+    """Look, without installing, whether the framework *name* and Toolwright go together; fails where they do not."""
+    words = ["pip", "compile", "-q", "--python", sys.executable, str(REQUIREMENTS[name]), str(ROOT / "pyproject.toml")]
+    return _done([*_UV, *words])
+
+
+def _wanted(name: str, apart: bool) -> list[str]:
+    return ["-r", str(REQUIREMENTS[name]), *([] if apart else [*_COMMON, "-e", str(ROOT)])]
+
+
+def _make(place: Path, name: str, wanted: list[str]) -> None:
     python = place / "bin" / "python"
-    wanted = [*_COMMON, "-r", str(REQUIREMENTS[name]), "-e", str(ROOT)]
-    uv = [sys.executable, "-m", "uv"]
-    _do([*uv, "venv", "-q", "--seed", "--python", sys.executable, str(place)])
-    if _done([*uv, "pip", "install", "-q", "--python", str(python), *wanted]):
-        return
-    # uv reads no settings of pip: where those name the registry, pip finds what uv does not.
-    _do([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted])
+    heavy = REQUIREMENTS[name].with_suffix(".excludes")  # what it is installed with, and nothing here uses
+    less = ["--excludes", str(heavy)] if heavy.exists() else []
+    _do([*_UV, "venv", "-q", "--seed", "--python", sys.executable, str(place)])
+    if _done([*_UV, "pip", "install", "-q", "--python", str(python), *wanted, *less]).returncode:
+        # uv reads no settings of pip: where those name the registry, pip finds what uv does not.
+        _do([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted])
 
 
-def _done(words: list[str]) -> bool:
-    return subprocess.run(words, capture_output=True, timeout=PATIENCE_S).returncode == 0
+def _done(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def _do(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
+    done = _done(words)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}\n{done.stdout}{done.stderr}")

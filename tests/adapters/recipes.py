@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.apart import python_apart
 from adapters.venvs import python_of
 from cli.shop import environ
 from outside.endpoint import Reply, Request, calls, says
@@ -90,7 +89,7 @@ def text_of(message: dict[str, Any]) -> str:
 def run(file: str, place: Path, url: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a recipe to its end as a person would, its home `place/shelf`; nothing beyond loopback is reached."""
     framework = RECIPES[file]
-    python = python_apart(framework) if framework in APART else python_of(framework)
+    python = python_of(framework, apart=framework in APART)
     command, reached = place / "toolwright", place / "reached"
     # An interpreter whose parent is asyncio; its own path, not that of the program which starts it.
     command.write_text(f'#!/bin/sh\nunset PYTHONPATH\nexec {sys.executable} -u -P -m toolwright "$@"\n')

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from adapters.apart import beside, python_apart
 from adapters.recipes import APART, COUNTS, FRAMEWORKS, HERE, RECIPES, VOWELS, Model, arrays, run, text_of
+from benchmarks.environments import beside, python_of
 from cli.shop import Page, fetcher, toolwright
 from docs_support.pages import page
 from docs_support.steady import differs
@@ -166,7 +166,7 @@ def test_crewai_cannot_be_installed_beside_toolwright_which_is_why_it_has_a_proc
 def test_the_watch_over_the_network_sees_what_leaves(tmp_path):
     code = "import socket\ntry:\n    socket.create_connection(('192.0.2.1', 80), 1)\nexcept OSError as error:\n    print(error)"
     more = {"PYTHONPATH": str(HERE / "loopback"), "REACHED": str(tmp_path / "reached")}
-    words = [str(python_apart("crewai")), "-c", code]
+    words = [str(python_of("crewai", apart=True)), "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, env=more, timeout=60)
     assert done.stdout == "192.0.2.1 is not this machine\n"
     assert "192.0.2.1" in (tmp_path / "reached").read_text()
