@@ -47,7 +47,7 @@ def test_a_yes_at_the_client_lets_it_be_made_and_called(office, page, mode):
             assert made.structured_content["status"] == "ready", text_of(made)
             (shown,) = person.shown
             assert "look asks for powers" in shown
-            assert f"host {page.host} (the page is there)" in shown
+            assert f"host {page.host}  (the page is there)" in shown
             assert "urlopen" in shown
             assert "# ***" in shown
             called = await client.call_tool("run_tool", {"name": "look", "arguments": {"path": "x"}})

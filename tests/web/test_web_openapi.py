@@ -14,6 +14,7 @@ from toolwright import Toolwright
 from toolwright.web.application import application
 from toolwright.web.problems import KINDS
 from toolwright.web.table import OPERATIONS
+from toolwright.whoasks import Names
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_it_is_valid_by_the_schema_of_openapi_3_1(document):
 
 def test_it_has_the_routes_and_no_others(document, tmp_path):
     with Toolwright(home=tmp_path) as tw:
-        app, _ = application(tw, ["localhost"])
+        app, _ = application(tw, Names.of("localhost"))
     routes = {(route.path, method) for route in app._app.routes for method in route.methods - {"HEAD"}}
     said = {(path, method.upper()) for path, one in document["paths"].items() for method in one}
     assert said == routes

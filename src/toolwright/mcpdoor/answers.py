@@ -21,6 +21,7 @@ from mcp_types import (
 )
 
 from toolwright.call import Outcome
+from toolwright.forms import checks_as_json, forged_as_json
 from toolwright.mcpdoor.surface import RUN, is_framed
 from toolwright.tool import Verdict
 
@@ -106,40 +107,23 @@ def _content(name: str, path: Path) -> ContentBlock:
     return EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=plain, text=text))
 
 
-def described(tool: Usable) -> dict[str, Any]:
-    """What a client needs to know to call *tool*."""
-    return {
-        "name": tool.name,
-        "version": tool.number,
-        "description": tool.description,
-        "arguments": dict(tool.input_schema),
-        "returns": dict(tool.output_schema),
-    }
-
-
 def checks_of(verdict: Verdict) -> list[dict[str, Any]]:
     """Each check with its result and what to mend; what the examiner holds back is no part of it."""
-    return [
-        {"check": one.name, "passed": one.passed}
-        | ({"detail": one.detail} if one.detail else {})
-        | ({"notes": list(one.notes)} if one.notes else {})
-        for one in verdict.checks
-    ]
+    return [_short(one) for one in checks_as_json(verdict)]
+
+
+def _short(check: Mapping[str, Any]) -> dict[str, Any]:
+    """*check* without what says nothing: a model reads it, and each word of it is paid for."""
+    return {key: check[key] for key in ("check", "passed", "detail", "notes") if check[key] not in ("", [])}
 
 
 def of_forged(forged: Forged, name: str, handed_in: bool) -> CallToolResult:
     """The tool, its handle and its schema; or the checks that failed, or why there is none."""
-    checks = {"checks": checks_of(forged.verdicts[-1])} if forged.verdicts else {}
-    version = forged.version
-    if version is not None and version.state == "validated":
-        return said({"status": "waits", "tool": str(version), "reason": forged.reason, **checks}, error=True)
-    if version is not None:
-        known = {"status": "ready", "tool": str(version), **described(version)}
-        untested = {"untested": list(version.verdict.untested)} if version.verdict.untested else {}
-        there = "" if forged.won else "It was there already; nothing was made. "
-        return said({**known, **checks, **untested, "reason": f'{there}Call {RUN} with the name "{version.name}".'})
-    failed = forged.verdicts[-1].failed if forged.verdicts and forged.pending is None else None
-    if failed is None:
-        return in_words(forged.reason or f"{name} was not made.", "refused", **checks)
-    text = f"{name} was not made: check {failed.name} failed. {failed.detail}"
-    return in_words(f"{text}\n{_MENDS}" if handed_in else text, "failed", **checks)
+    how = f'Call {RUN} with the name "{forged.version.name if forged.version else name}".'
+    told = forged_as_json(forged, name, call=how, mends=_MENDS if handed_in else "")
+    said_of = {key: value for key, value in told.items() if value not in ("", [])}
+    if told["checks"]:
+        said_of["checks"] = [_short(one) for one in told["checks"]]
+    if told["status"] in ("ready", "waits"):
+        return said(said_of, error=told["status"] == "waits")
+    return in_words(said_of.pop("reason"), said_of.pop("status"), **said_of)

@@ -25,6 +25,7 @@ from toolwright.errors import (
     UnansweredError,
     UserError,
 )
+from toolwright.forms import described
 from toolwright.mcpdoor import answers
 from toolwright.mcpdoor.asking import Asking, InputWantedError
 from toolwright.mcpdoor.peers import tell_printed
@@ -47,14 +48,15 @@ _WAITING = 256
 class ClientCalls:
     """Answers `tools/call`. Whatever a tool or a model did is a result; only a name that nobody has is an error."""
 
-    def __init__(self, tw: Toolwright) -> None:
-        self._tw = tw
+    def __init__(self, tw: Toolwright, asks: bool = True) -> None:
+        """Not *asks*: *tw* itself says yes to every power."""
+        self._tw, self._asks = tw, asks
         self._waiting: OrderedDict[str, str] = OrderedDict()
         """The errand of a request that waits for a person, by what it asked."""
 
     async def answer(self, ctx: Context, params: CallToolRequestParams) -> Answer:
         """What the client reads. NotFoundError for a name that nobody has."""
-        asking = Asking(self._tw, ctx, params)
+        asking = Asking(self._tw, ctx, params, self._asks)
         name, arguments = params.name, dict(params.arguments or {})
         errand = asking.errand
         try:
@@ -81,7 +83,7 @@ class ClientCalls:
 
     async def _search(self, arguments: Mapping[str, Any]) -> CallToolResult:
         found = await asyncio.to_thread(self._found, str(arguments.get("query", "")))
-        return answers.said({"tools": [answers.described(one) for one in found]})
+        return answers.said({"tools": [described(one) for one in found]})
 
     def _found(self, query: str) -> list[Usable]:
         tools: list[Usable] = []
@@ -92,7 +94,7 @@ class ClientCalls:
 
     def _show(self, arguments: Mapping[str, Any]) -> CallToolResult:
         tool = self._tw.registry.find(*_named(str(arguments.get("name", ""))))
-        known = answers.described(tool) | {"origin": tool.origin, "effect": tool.effect}
+        known = described(tool) | {"origin": tool.origin, "effect": tool.effect}
         if isinstance(tool, OwnTool):
             return answers.said(known)
         powers = {"powers": tool.candidate.grant.to_json(), "packages": list(tool.candidate.lock)}
