@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,15 @@ from mcp_types import (
     ContentBlock,
     EmbeddedResource,
     ImageContent,
+    ResourceLink,
     TextContent,
     TextResourceContents,
 )
 
 from toolwright.call import Outcome
 from toolwright.forms import checks_as_json, forged_as_json
-from toolwright.mcpdoor.surface import RUN, is_framed
+from toolwright.largevalues import KEY, OUTPUT_TAIL, Large, large
+from toolwright.mcpdoor.surface import RUN, VALUE, is_framed
 from toolwright.tool import Verdict
 
 if TYPE_CHECKING:
@@ -50,21 +54,36 @@ def in_words(text: str, status: str = "refused", **more: Any) -> CallToolResult:
     )
 
 
-def of_outcome(tool: Usable, outcome: Outcome, out: Path) -> CallToolResult:
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a client is told, as far as it depends on who that is and on how it asked."""
+
+    keep: Callable[[Any], str]
+    """Stores a value that is too long for a model; its handle."""
+    links: bool
+    """Whether it knows links to resources."""
+    promised: bool = False
+    """Whether it called a tool by its own name: then the structure is what the tool's schema says, however long."""
+
+
+def of_outcome(tool: Usable, outcome: Outcome, out: Path, client: Client) -> CallToolResult:
     """What a call gave, with the files that it left below *out*; or how it ended."""
     files, kept = _files(outcome, out)
     if not outcome.ok:
         text = f"{tool.name} gave no value ({outcome.status.value}): {outcome.detail}"
-        printed = {"printed": outcome.output[-2_000:]} if outcome.output.strip() else {}
+        printed = {"printed": outcome.output[-OUTPUT_TAIL:]} if outcome.output.strip() else {}
         told = in_words(text, outcome.status.value, **printed)
         return told.model_copy(update={"content": [*told.content, *files]})
+    notes = [TextContent(text=one) for one in (outcome.detail, kept) if one]
     framed = is_framed(tool.output_schema) or not isinstance(outcome.value, dict)
     structure = {"result": outcome.value} if framed else outcome.value
-    notes = [TextContent(text=one) for one in (outcome.detail, kept) if one]
-    return said(structure, *files, *notes)
+    if (long := large(outcome.value, client.keep)) is None:
+        return said(structure, *files, *notes)
+    headed = said(_headed(long), *_links(long, client), *files, *notes)
+    return headed.model_copy(update={"structured_content": structure}) if client.promised else headed
 
 
-def of_outcomes(outcomes: Sequence[Outcome], out: Path) -> CallToolResult:
+def of_outcomes(outcomes: Sequence[Outcome], out: Path, client: Client) -> CallToolResult:
     """What calls with a list of arguments gave, one for each, in order."""
     results = [
         {"status": "ok", "result": one.value} if one.ok else {"status": one.status.value, "reason": one.detail}
@@ -72,7 +91,32 @@ def of_outcomes(outcomes: Sequence[Outcome], out: Path) -> CallToolResult:
     ]
     files, kept = _files(outcomes[-1], out) if outcomes else ([], "")
     notes = [TextContent(text=kept)] if kept else []
-    return said({"results": results}, *files, *notes, error=not any(one.ok for one in outcomes))
+    error = not any(one.ok for one in outcomes)
+    if (long := large(results, client.keep)) is None:
+        return said({"results": results}, *files, *notes, error=error)
+    counts = dict(Counter(one.status.value for one in outcomes))
+    return said({**_headed(long), "counts": counts}, *_links(long, client), *files, *notes, error=error)
+
+
+def _headed(long: Large) -> dict[str, Any]:
+    """What a model is told of a value that is too long for it."""
+    note = (
+        f'Too long to be shown whole. {{"{KEY}": "{long.handle}"}} as an argument of any tool hands it on whole; '
+        f'{RUN} with what `read_on` holds reads on ("length": characters, "path": inside, such as "rows.0").'
+    )
+    return {KEY: long.handle, "size": long.size, "head": long.head, "read_on": long.onward, "note": note}
+
+
+def _links(long: Large, client: Client) -> list[ContentBlock]:
+    if not client.links:
+        return []
+    uri, name = f"{VALUE}{long.handle}", f"the value {long.handle}"
+    return [ResourceLink(uri=uri, name=name, mime_type="application/json", size=long.size)]
+
+
+def page_of(text: str) -> CallToolResult:
+    """A part of a kept value, in words, as `read_value` gives it."""
+    return CallToolResult(content=[TextContent(text=text)], structured_content={"result": text})
 
 
 def _files(outcome: Outcome, out: Path) -> tuple[list[ContentBlock], str]:

@@ -26,6 +26,8 @@ from toolwright.errors import (
     UserError,
 )
 from toolwright.forms import described
+from toolwright.keeping import HANDED_OUT
+from toolwright.largevalues import READ_VALUE, with_values
 from toolwright.mcpdoor import answers
 from toolwright.mcpdoor.asking import Asking, InputWantedError
 from toolwright.mcpdoor.peers import tell_printed
@@ -33,14 +35,15 @@ from toolwright.mcpdoor.progress import Progress
 from toolwright.mcpdoor.resources import provenance_of, tests_of
 from toolwright.mcpdoor.surface import FIXED, REQUEST, RUN, SEARCH, SHOW, address
 from toolwright.owntools import OwnTool, Usable
+from toolwright.paging import page
 from toolwright.trace import new_run_id
 from toolwright.workbench import Unreadable, read_arguments, read_list
 
 Context = ServerRequestContext[Any, Any]
 Answer = CallToolResult | InputRequiredResult
 
-_FILES = "handed-out"
-"""Folder of the home with what calls of clients left, where it is too long to be sent along."""
+_LINKS_SINCE = "2025-06-18"
+"""The first revision with links to resources."""
 _WAITING = 256
 """So many requests that wait for a person are known by what they asked; of an older one a model is asked anew."""
 
@@ -69,7 +72,7 @@ class ClientCalls:
                 return await self._request(ctx, asking, arguments, errand)
             if name == RUN:
                 return await self._run(ctx, asking, arguments)
-            return await self._call(ctx, asking, name, None, arguments)
+            return await self._call(ctx, asking, name, None, arguments, promised=True)
         except InputWantedError as wanted:
             return asking.wanted(wanted.request, errand)
         except UnansweredError as error:
@@ -140,6 +143,9 @@ class ClientCalls:
         if name in FIXED:
             return answers.in_words(f"{name} is called by its own name.", "bad-call")
         read = read_arguments(given)
+        if name == READ_VALUE:
+            wanted = {} if isinstance(read, Unreadable) else read
+            return answers.page_of(await asyncio.to_thread(page, wanted, self._tw.kept_value))
         if not isinstance(read, Unreadable):
             return await self._call(ctx, asking, *_named(name), read)
         if (items := read_list(given)) is not None:
@@ -147,14 +153,23 @@ class ClientCalls:
         return answers.in_words(f"The arguments of {name} are not a JSON object.", "bad-call")
 
     async def _call(
-        self, ctx: Context, asking: Asking, name: str, number: int | None, arguments: Mapping[str, Any]
+        self,
+        ctx: Context,
+        asking: Asking,
+        name: str,
+        number: int | None,
+        arguments: Mapping[str, Any],
+        *,
+        promised: bool = False,
     ) -> CallToolResult:
         tool = await asyncio.to_thread(self._tw.registry.find, name, number)
+        whole = await asyncio.to_thread(self._whole, dict(arguments))
         async with Progress(ctx, f"{tool.name} runs"):
             with _HandedOut(self._tw.settings.home) as out:
-                outcome = await self._tw.acall(name, arguments, version=number, out=out, approve=asking.approve)
+                outcome = await self._tw.acall(name, whole, version=number, out=out, approve=asking.approve)
                 await tell_printed(ctx, tool.name, outcome.output)
-                return await asyncio.to_thread(answers.of_outcome, tool, outcome, out)
+                client = self._client(ctx, promised=promised)
+                return await asyncio.to_thread(answers.of_outcome, tool, outcome, out, client)
 
     async def _call_each(
         self, ctx: Context, asking: Asking, name: str, number: int | None, items: list[Any]
@@ -165,17 +180,28 @@ class ClientCalls:
             )
             return answers.in_words(text, "bad-call")
         tool = await asyncio.to_thread(self._tw.registry.find, name, number)
+        whole = await asyncio.to_thread(self._whole, items)
         async with Progress(ctx, f"{tool.name} runs {len(items)} times"):
             with _HandedOut(self._tw.settings.home) as out:
-                outcomes = await self._tw.amap(name, items, version=number, out=out, approve=asking.approve)
-                return await asyncio.to_thread(answers.of_outcomes, outcomes, out)
+                outcomes = await self._tw.amap(name, whole, version=number, out=out, approve=asking.approve)
+                return await asyncio.to_thread(answers.of_outcomes, outcomes, out, self._client(ctx))
+
+    def _whole(self, arguments: Any) -> Any:
+        """*arguments* with what their handles stand for."""
+        try:
+            return with_values(arguments, self._tw.kept_value)
+        except NotFoundError as error:
+            raise RefusedError(str(error), "bad-call") from error
+
+    def _client(self, ctx: Context, *, promised: bool = False) -> answers.Client:
+        return answers.Client(self._tw.keep_value, ctx.protocol_version >= _LINKS_SINCE, promised)
 
 
 class _HandedOut:
     """A folder for what a call leaves; what was sent along is removed, what was too long for it stays."""
 
     def __init__(self, home: Path) -> None:
-        self._folder = home / _FILES / new_run_id()
+        self._folder = home / HANDED_OUT / new_run_id()
 
     def __enter__(self) -> Path:
         return self._folder

@@ -164,7 +164,7 @@ class Door:
 
     async def _list_templates(self, _: Context, __: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(
-            resource_templates=[resources.TEMPLATE], ttl_ms=_DAY_MS, cache_scope="private"
+            resource_templates=[resources.TEMPLATE, resources.VALUES], ttl_ms=_DAY_MS, cache_scope="private"
         )
 
     async def _read_resource(self, _: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
