@@ -184,7 +184,7 @@ def test_source_tests_and_provenance_are_resources(office):
         async with office.client() as client:
             (one,) = (await client.list_resources()).resources
             assert one.uri == "toolwright://tool/count_vowels/1"
-            (template,) = (await client.list_resource_templates()).resource_templates
+            template, _ = (await client.list_resource_templates()).resource_templates
             assert template.uri_template == "toolwright://tool/{name}/{number}"
             whole = {part.uri.rpartition("/")[2]: part.text for part in (await client.read_resource(one.uri)).contents}
             assert whole["source"] == RIGHT

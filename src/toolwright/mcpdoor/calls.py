@@ -48,6 +48,10 @@ _WAITING = 256
 """So many requests that wait for a person are known by what they asked; of an older one a model is asked anew."""
 
 
+class _NoValueError(Exception):
+    """An argument names a value that is not kept."""
+
+
 class ClientCalls:
     """Answers `tools/call`. Whatever a tool or a model did is a result; only a name that nobody has is an error."""
 
@@ -77,6 +81,8 @@ class ClientCalls:
             return asking.wanted(wanted.request, errand)
         except UnansweredError as error:
             return answers.in_words(str(error), "needs-approval", question=error.question)
+        except _NoValueError as error:
+            return answers.in_words(str(error), "bad-call")
         except NotFoundError:
             if name not in FIXED:
                 raise
@@ -191,7 +197,7 @@ class ClientCalls:
         try:
             return with_values(arguments, self._tw.kept_value)
         except NotFoundError as error:
-            raise RefusedError(str(error), "bad-call") from error
+            raise _NoValueError(str(error)) from error
 
     def _client(self, ctx: Context, *, promised: bool = False) -> answers.Client:
         return answers.Client(self._tw.keep_value, ctx.protocol_version >= _LINKS_SINCE, promised)
