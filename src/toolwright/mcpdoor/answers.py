@@ -89,7 +89,7 @@ def of_outcomes(outcomes: Sequence[Outcome], out: Path, client: Client) -> CallT
         {"status": "ok", "result": one.value} if one.ok else {"status": one.status.value, "reason": one.detail}
         for one in outcomes
     ]
-    files, kept = _files(outcomes[-1], out) if outcomes else ([], "")
+    files, kept = _files(outcomes[-1], out)
     notes = [TextContent(text=kept)] if kept else []
     error = not any(one.ok for one in outcomes)
     if (long := large(results, client.keep)) is None:

@@ -83,10 +83,10 @@ class ClientCalls:
             return answers.in_words(str(error), "needs-approval", question=error.question)
         except _NoValueError as error:
             return answers.in_words(str(error), "bad-call")
-        except NotFoundError:
+        except NotFoundError as error:
             if name not in FIXED:
                 raise
-            return answers.in_words(_unknown(arguments), "unknown")
+            return answers.in_words(_unknown(arguments, str(error)), "unknown")
         except ToolwrightError as error:
             return answers.in_words(str(error), error.reason if isinstance(error, RefusedError) else "error")
 
@@ -102,7 +102,10 @@ class ClientCalls:
         return tools
 
     def _show(self, arguments: Mapping[str, Any]) -> CallToolResult:
-        tool = self._tw.registry.find(*_named(str(arguments.get("name", ""))))
+        name = str(arguments.get("name") or arguments.get("tool_name") or "")
+        if not name:
+            return answers.in_words(f'{SHOW} needs the name of a tool: {{"name": "convert"}}.', "bad-call")
+        tool = self._tw.registry.find(*_named(name))
         known = described(tool) | {"origin": tool.origin, "effect": tool.effect}
         if isinstance(tool, OwnTool):
             return answers.said(known)
@@ -185,6 +188,8 @@ class ClientCalls:
                 f"The arguments of {name} are a list that holds {json.dumps(wrong[0])[:60]}, which is no JSON object."
             )
             return answers.in_words(text, "bad-call")
+        if not items:
+            return answers.in_words(f"{name} was not called: the list of arguments is empty.", "bad-call")
         tool = await asyncio.to_thread(self._tw.registry.find, name, number)
         whole = await asyncio.to_thread(self._whole, items)
         async with Progress(ctx, f"{tool.name} runs {len(items)} times"):
@@ -234,6 +239,8 @@ def _key(arguments: Mapping[str, Any], source: str) -> str:
     return json.dumps([dict(arguments), source], sort_keys=True)
 
 
-def _unknown(arguments: Mapping[str, Any]) -> str:
-    name = arguments.get("name", arguments.get("tool_name", ""))
+def _unknown(arguments: Mapping[str, Any], why: str) -> str:
+    name = str(arguments.get("name", arguments.get("tool_name", "")))
+    if "@" in name:  # there may be another version of it
+        return f"{name} is not available. {why}"
     return f"{name} is not available; use {REQUEST} to have it made, or {SEARCH} to find another."
