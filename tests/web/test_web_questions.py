@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from cli.shop import Page, fetcher
@@ -78,6 +80,19 @@ def test_powers_that_nobody_allowed_keep_a_question_and_the_same_request_goes_on
     assert (made["status"], made["tool"]) == ("ready", "look@1"), made
     called = door.post("/v1/tools/look/calls", {"arguments": {"path": "x"}}, token="runner").body
     assert (called["status"], called["value"]) == ("ok", 5)
+
+
+def test_many_who_ask_for_the_same_at_once_open_one_question(served, page):
+    door = served()
+    asked, source = fetcher("look", page.host)
+    with Toolwright(home=door.home, approve=True) as tw:
+        assert tw.request(asked, source=source).won
+        tw.revoke(tw.grants()[0].id)
+    with ThreadPoolExecutor(8) as pool:
+        call = {"arguments": {"path": "x"}}
+        answers = list(pool.map(lambda _: door.post("/v1/tools/look/calls", call).body, range(16)))
+    assert {one["status"] for one in answers} == {"needs-approval"}
+    assert len({one["question"] for one in answers}) == len(door.get("/v1/approvals").body["questions"]) == 1
 
 
 def test_a_call_whose_yes_was_taken_back_waits_under_a_number_and_goes_through_after_the_next_one(served, page):
