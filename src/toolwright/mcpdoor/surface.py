@@ -110,7 +110,7 @@ def hints(info: ToolInfo) -> ToolAnnotations:
     return ToolAnnotations(
         read_only_hint=not writes,
         destructive_hint=writes,
-        open_world_hint=any(one.startswith("host ") for one in info.powers),
+        open_world_hint=any(one.startswith(("host ", "tcp ")) for one in info.powers),
     )
 
 
