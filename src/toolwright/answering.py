@@ -51,14 +51,8 @@ class Answering(ABC):
         One that waits already is given again, and so is a no that was said to the very same a moment ago; whoever asked
         then asks anew, and goes on if the answer was yes.
         """
-        book, about = self._parts.home.asked, (request.kind, request.question.name, request.question.digest)
-        for one in reversed(book.list(self.settings.namespace, every=True)):
-            if (one.request.kind, one.request.question.name, one.request.question.digest) == about:
-                answered = one.answered_at or 0.0
-                if one.state == "open" or (one.state == "rejected" and time.time() - answered < _NO_HOLDS_S):
-                    return one
-                break
-        return book.open(request, Place(request.run_id), self.settings.approvals.timeout_s)
+        place, timeout_s = Place(request.run_id), self.settings.approvals.timeout_s
+        return self._parts.home.asked.open_once(request, place, timeout_s, _NO_HOLDS_S)
 
     def approve(
         self, question: int, *, scope: Literal["once", "host"] = "once", until: Until = None, who: str = ""

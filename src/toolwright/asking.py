@@ -21,6 +21,8 @@ _FEW_MARKS = 2
 _LONGEST_WORDS = 240
 """Columns of what a model says; a power itself is always shown in full."""
 
+_ANY_WIDTH = 100_000
+
 Line = tuple[str, str]
 """Text and style."""
 
@@ -44,6 +46,12 @@ def in_full(request: ApprovalRequest) -> str:
     """All that `lines` may have cut: what has changed since a yes, if that is known, and the code."""
     changed = "\n".join(text for text, _ in _changed(request))
     return f"{changed}\n\n{request.source}" if changed else request.source
+
+
+def whole(request: ApprovalRequest) -> str:
+    """The question with all of its code, as one text of plain lines, for what folds lines by itself."""
+    head = "\n".join(text for text, _ in _head(request, _ANY_WIDTH) if text)
+    return f"{head}\n\n{safe(in_full(request))}"
 
 
 def _code(request: ApprovalRequest) -> list[Line]:

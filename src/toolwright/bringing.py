@@ -199,12 +199,13 @@ class Bringing:
 
 
 def _with_signature(asked: Mapping[str, Any], source: str) -> Mapping[str, Any]:
-    """*asked*, with what *source* says of itself where it says nothing; one that cannot be read says nothing."""
+    """*asked*, with what *source* says of itself where it says nothing; of one that cannot be read its name is said."""
     name = str(asked.get("tool_name") or asked.get("name") or "")
     try:
         signature = schema.signature_of(code_in("", {"source": source}, name).source, name)
     except SpecError:
-        return asked
+        # The validator says better than we could what is wrong with it: give it a spec to say it against.
+        return {**asked, "description": asked.get("description") or name.replace("_", " ")}
     said = {
         "input_params": signature,
         "return_type": signature,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from toolwright.approving import why_of
 from toolwright.asking import COLUMNS, ROWS
 from toolwright.asking import lines as asked_in_words
+from toolwright.errors import UnansweredError
+from toolwright.policy import ApprovalAnswer
 from toolwright.store.asked import Asked
 from toolwright.trace import OF_ALL_RUNS, Journal, Place
 
@@ -156,6 +158,13 @@ def waits(asked: Asked) -> str:
         f"{number}` shows it, `toolwright approvals approve {number}` says yes; after that {goes_on}."
         f"{asked.waits_until()} Until then go on without it, and say in your answer what waits."
     )
+
+
+def answer_of(asked: Asked, words: Callable[[Asked], str] = waits) -> ApprovalAnswer:
+    """The answer to *asked*; UnansweredError, which says so in *words*, where a person has still to give it."""
+    if asked.answer is not None:
+        return asked.answer
+    raise UnansweredError(words(asked), asked.id)
 
 
 def bound(said: Any, asked: Asked, first: bool) -> bool:

@@ -17,6 +17,8 @@ from toolwright.store.home import Home
 from toolwright.trace import is_run_id
 
 DAY_S = 86_400.0
+HANDED_OUT = "handed-out"
+"""Folder of the home with what calls of clients left, where it was too long to be sent along."""
 STAMP = "kept"
 """File in the home whose time says when the settings were last applied; it may be deleted at any time."""
 _AT_ONCE = 100
@@ -33,7 +35,7 @@ class Keep:
     traces_days: float | None = None
     """What happened, step by step, and the answers."""
     values_days: float | None = None
-    """Values too long to show, and the files of runs."""
+    """Values too long to show, and the files of runs and of clients' calls."""
     prompts_days: float | None = None
     """What models were sent and answered, and the tasks."""
 
@@ -51,11 +53,13 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Stripped:
-    """How many runs lost traces, values, prompts."""
+    """How many runs lost traces, values, prompts; and how much went that belonged to no run."""
 
     traces: int = 0
     values: int = 0
     prompts: int = 0
+    loose: int = 0
+    """Lines and folders of tools that were made or called by themselves, as clients have them made and called."""
 
 
 def delete_runs(home: Home, run_ids: Sequence[str], *, conversation: bool = False, force: bool = False) -> Deleted:
@@ -101,6 +105,7 @@ def delete_before(home: Home, when: float, *, force: bool = False) -> Deleted:
             gone += free
     home.forgetting.delete_loose(when)
     _remove_loose(home, when)
+    _remove_handed_out(home, min(when, time.time() - DAY_S))
     _compact(home)
     return Deleted(tuple(gone), tuple(kept.items()))
 
@@ -121,11 +126,16 @@ def keep_to(home: Home, keep: Keep, now: float | None = None) -> Stripped:
                 if part == "values":
                     _remove_folders(home, free)
                 found[part] += len(free)
+    loose = 0
+    for part, limit in days.items():
+        if limit is not None:
+            loose += home.forgetting.strip_loose(part, now - _at_least_a_day(limit))
     if keep.values_days is not None:
         _remove_loose(home, now - keep.values_days * DAY_S)
-    if any(found.values()):
+        loose += _remove_handed_out(home, now - _at_least_a_day(keep.values_days))
+    if any(found.values()) or loose:
         _compact(home)
-    return Stripped(**found)
+    return Stripped(**found, loose=loose)
 
 
 def keep_to_daily(home: Home, keep: Keep) -> None:
@@ -136,6 +146,11 @@ def keep_to_daily(home: Home, keep: Keep) -> None:
     with suppress(OSError, FaultError, UserError):
         stamp.touch(mode=0o600)
         keep_to(home, keep)
+
+
+def _at_least_a_day(days: float) -> float:
+    """Seconds for which what belongs to no run is kept: nothing says of it whether it is still under way."""
+    return max(days, 1.0) * DAY_S
 
 
 def _is_fresh(stamp: Path) -> bool:
@@ -198,12 +213,27 @@ def _remove_loose(home: Home, when: float) -> None:
                 _remove_folders(home, [folder.name])
 
 
+def _remove_handed_out(home: Home, when: float) -> int:
+    """Remove what calls of clients left before *when*; how many of them."""
+    gone = 0
+    for folder in (home.path / HANDED_OUT).glob("*"):
+        with suppress(FileNotFoundError):
+            if is_run_id(folder.name) and folder.stat().st_mtime < when:
+                _remove(folder, "It is kept until it can be.")
+                gone += 1
+    return gone
+
+
 def _remove_folders(home: Home, run_ids: Iterable[str]) -> None:
     for run_id in run_ids:
         folder = home.path / "runs" / run_id
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise FaultError(f"{folder} cannot be removed: {error.strerror}. The run is still listed.") from error
+        _remove(folder, "The run is still listed.")
+
+
+def _remove(folder: Path, otherwise: str) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FaultError(f"{folder} cannot be removed: {error.strerror}. {otherwise}") from error

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from toolwright.call import Outcome, Status
@@ -33,6 +34,35 @@ _ADVICE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A value that is too long to be shown whole: what is shown of it."""
+
+    handle: str
+    size: int
+    """Bytes of JSON."""
+    head: str
+    """Of a text its own beginning, else that of the JSON."""
+    is_text: bool
+
+    @property
+    def onward(self) -> dict[str, Any]:
+        """What `run_tool` takes to read on behind the head."""
+        return {"name": READ_VALUE, "arguments": {"handle": self.handle, "offset": len(self.head)}}
+
+
+def large(value: Any, keep: Callable[[Any], str]) -> Large | None:
+    """What is shown of *value*, which *keep* stores and gives a handle for; None if it is short enough to be whole."""
+    text = as_json(value)
+    size = len(text.encode(errors="replace"))
+    if size <= MAX_SHOWN:
+        return None
+    # Of a text, its own characters are counted, as `read_value` counts them.
+    is_text = isinstance(value, str)
+    head = value[:HEAD] if is_text else text.encode(errors="replace")[:HEAD].decode(errors="ignore")
+    return Large(keep(value), size, head, is_text)
+
+
 def as_json(value: Any) -> str:
     """*value* as compact JSON, readable in any script."""
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
@@ -47,12 +77,10 @@ def told(name: str, outcome: Outcome, keep: Callable[[Any], str]) -> str:
     if not outcome.ok:
         return _without_value(name, outcome)
     files = [{"path": one.path, "size": one.size} for one in outcome.files]
-    text = as_json(outcome.value)
-    size = len(text.encode())
-    if size > MAX_SHOWN:
+    if (long := large(outcome.value, keep)) is not None:
         left = f"\nFiles it left in the work folder: {as_json(files)}" if files else ""
-        return _headed(outcome.value, text, size, keep(outcome.value)) + left
-    return as_json({"value": outcome.value, "files": files}) if files else text
+        return _headed(long) + left
+    return as_json({"value": outcome.value, "files": files}) if files else as_json(outcome.value)
 
 
 def told_all(name: str, outcomes: Sequence[Outcome], keep: Callable[[Any], str]) -> str:
@@ -65,12 +93,11 @@ def told_all(name: str, outcomes: Sequence[Outcome], keep: Callable[[Any], str])
     if not first.ok and all((one.status, one.detail) == (first.status, first.detail) for one in outcomes):
         return f"None of {len(outcomes)} calls gave a value. {_without_value(name, first)}"
     results = [_result(one) for one in outcomes]
-    text = as_json(results)
-    if (size := len(text.encode())) <= MAX_SHOWN:
-        return text
+    if (long := large(results, keep)) is None:
+        return as_json(results)
     counts = Counter(one.status.value for one in outcomes)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{_headed(results, text, size, keep(results))}\nOf {len(outcomes)} calls: {words}."
+    return f"{_headed(long)}\nOf {len(outcomes)} calls: {words}."
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
@@ -90,15 +117,13 @@ def _without_value(name: str, outcome: Outcome) -> str:
     return text
 
 
-def _headed(value: Any, text: str, size: int, handle: str) -> str:
-    # Of a text, its own characters are counted, as `read_value` counts them.
-    head = as_json(value[:HEAD]) if isinstance(value, str) else text.encode()[:HEAD].decode(errors="ignore")
-    shown = min(len(value), HEAD) if isinstance(value, str) else len(head)
-    onward = as_json({"name": READ_VALUE, "arguments": {"handle": handle, "offset": shown}})
+def _headed(long: Large) -> str:
+    head = as_json(long.head) if long.is_text else long.head
     return (
-        f'The value is {size} bytes of JSON, too long to show whole. Its handle is "{handle}". '
-        f'{{"{KEY}": "{handle}"}} as an argument of any tool hands it on whole. To read on, run_tool {onward}; '
-        f'"length" takes characters, "path" looks inside, such as "rows.0". It begins:\n{head}'
+        f'The value is {long.size} bytes of JSON, too long to show whole. Its handle is "{long.handle}". '
+        f'{{"{KEY}": "{long.handle}"}} as an argument of any tool hands it on whole. To read on, run_tool '
+        f'{as_json(long.onward)}; "length" takes characters, "path" looks inside, such as "rows.0". '
+        f"It begins:\n{head}"
     )
 
 

@@ -14,7 +14,7 @@ from toolwright.batching import OnEach
 from toolwright.bringing import Bringing, refused
 from toolwright.call import Call, Outcome, Status
 from toolwright.consent import Approve
-from toolwright.errors import EditedError, RetiredError
+from toolwright.errors import EditedError, NotFoundError, RetiredError
 from toolwright.looping import on_this_loop
 from toolwright.owntools import Usable
 from toolwright.owntools.waiting import callers_loop
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from toolwright.registry import Registry
 
 T = TypeVar("T")
+_NO_RUN = ""
+"""Stands for the run of what belongs to none."""
 
 
 @dataclass(slots=True)
@@ -164,6 +166,18 @@ class ToolCalls(ABC):
                     raise
                 await in_thread(cancel, self._answered, listed, answer, on_each, cancel)
         return await in_thread(cancel, self._recorded, listed)
+
+    def keep_value(self, value: Any) -> str:
+        """Store *value* (JSON), which is too long for a model of yours to read; the handle that it is had by."""
+        return self._parts.home.values.put(_NO_RUN, value)
+
+    def kept_value(self, handle: str) -> Any:
+        """What `keep_value` stored under *handle*. NotFoundError."""
+        try:
+            return self._parts.home.values.get(_NO_RUN, handle)
+        except NotFoundError:
+            said = f"No value that is kept here has the handle {handle[:60]!r}; it may be too old (keep.values_days)."
+            raise NotFoundError(said) from None
 
     def _listed(
         self,

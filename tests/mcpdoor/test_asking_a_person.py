@@ -39,6 +39,7 @@ def page():
 def test_a_yes_at_the_client_lets_it_be_made_and_called(office, page, mode):
     asked, source = fetcher("look", page.host)
     source += "\n# q8zp4lk29sxv7rt1bn6mwq2z\n"
+    asked["powers"]["why"] = {page.host: "the page is there\u202e"}
 
     async def scene():
         person = Person(YES)
@@ -47,7 +48,7 @@ def test_a_yes_at_the_client_lets_it_be_made_and_called(office, page, mode):
             assert made.structured_content["status"] == "ready", text_of(made)
             (shown,) = person.shown
             assert "look asks for powers" in shown
-            assert f"host {page.host} (the page is there)" in shown
+            assert f"host {page.host}  (the page is there\\x202e)" in shown
             assert "urlopen" in shown
             assert "# ***" in shown
             called = await client.call_tool("run_tool", {"name": "look", "arguments": {"path": "x"}})
@@ -104,6 +105,19 @@ def test_where_nobody_answers_at_the_client_the_question_waits_in_the_home(offic
             assert made.structured_content["status"] == "ready", text_of(made)
 
     play(scene())
+
+
+def test_with_yes_nobody_is_asked(office, page):
+    asked, source = fetcher("look", page.host)
+
+    async def scene():
+        async with office.client("http", "auto", "--yes", elicitation_callback=Person()) as client:
+            made = await client.call_tool("request_new_tool", {**asked, "source": source})
+            assert made.structured_content["status"] == "ready", text_of(made)
+
+    play(scene())
+    with Toolwright(home=office.home) as tw:
+        assert tw.approvals(every=True) == []
 
 
 def test_code_that_is_too_long_for_a_form_is_no_question_for_one(office, page):

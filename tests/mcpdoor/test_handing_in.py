@@ -50,6 +50,20 @@ def test_what_is_left_out_is_read_from_the_source(tw):
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "check"),
+    [
+        ("def half(number: int) -> float\n    return number / 2\n", "syntax"),
+        ("def other() -> int:\n    return 1\n", "shape"),
+    ],
+    ids=["no python", "another function"],
+)
+def test_source_that_cannot_be_read_is_told_which_check_it_fails_though_nothing_else_was_said(tw, source, check):
+    forged = tw.request({"tool_name": "half"}, source=source)
+    assert forged.version is None
+    assert forged.verdicts[-1].failed.name == check, forged.reason
+
+
 def test_a_tool_that_does_the_same_is_named_instead_unless_there_is_a_reason(tw):
     tw.request(ASKED, source=RIGHT)
     again = {**ASKED, "tool_name": "vowel_count", "example": "vowel_count('banana') == 3"}

@@ -58,6 +58,7 @@ def test_what_cannot_be_is_said_in_words(office):
 
             assert "request_new_tool" in await said("run_tool", name="nobody_has_it")
             assert "needs the name" in await said("run_tool")
+            assert "needs the name" in await said("show_tool")
             assert "snake_case" in await said("request_new_tool", tool_name="Not This", source=RIGHT)
             assert "hand it in as `source`" in await said("request_new_tool", **ASKED)
             await client.call_tool("request_new_tool", {**ASKED, "source": RIGHT})
@@ -67,6 +68,8 @@ def test_what_cannot_be_is_said_in_words(office):
                 "run_tool", {"name": "count_vowels", "arguments": [{"text": "a"}, {"text": 1}, {"text": "ee"}]}
             )
             assert [one["status"] for one in listed.structured_content["results"]] == ["ok", "bad-call", "ok"]
+            assert "list of arguments is empty" in await said("run_tool", name="count_vowels", arguments=[])
+            assert "has the versions 1" in await said("run_tool", name="count_vowels@9", arguments={})
 
     play(scene())
 

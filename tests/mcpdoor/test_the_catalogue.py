@@ -110,6 +110,25 @@ def test_what_writes_is_said_to_be_destructive(office):
     play(scene())
 
 
+def test_raw_tcp_is_the_open_world_too(office):
+    source = (
+        'import socket\n\n\ndef greet(name: str) -> str:\n    """Say what a mail server says first."""\n'
+        '    with socket.create_connection(("mail.example", 25)) as line:\n        return line.recv(100).decode()\n'
+    )
+    with Toolwright(home=office.home, approve=True) as tw:
+        asked = {"tool_name": "greet", "powers": {"hosts": ["tcp://mail.example:25"]}}
+        made = tw.request(asked, source=source)
+        assert made.won, made.reason
+        tw.promote("greet")
+
+    async def scene():
+        async with office.client() as client:
+            hints = {one.name: one.annotations for one in (await client.list_tools()).tools}["greet"]
+            assert hints.open_world_hint is True
+
+    play(scene())
+
+
 @pytest.mark.long
 def test_of_a_large_shelf_the_promoted_and_the_most_used_are_listed_in_one_order(office):
     stocked(office.home, 5)
@@ -184,7 +203,7 @@ def test_source_tests_and_provenance_are_resources(office):
         async with office.client() as client:
             (one,) = (await client.list_resources()).resources
             assert one.uri == "toolwright://tool/count_vowels/1"
-            (template,) = (await client.list_resource_templates()).resource_templates
+            template, _ = (await client.list_resource_templates()).resource_templates
             assert template.uri_template == "toolwright://tool/{name}/{number}"
             whole = {part.uri.rpartition("/")[2]: part.text for part in (await client.read_resource(one.uri)).contents}
             assert whole["source"] == RIGHT

@@ -54,6 +54,36 @@ def test_a_foreign_name_and_a_foreign_page_are_refused_even_with_the_token(offic
     assert status(url, **known, **{"MCP-Protocol-Version": "2026-07-28"}, Origin="http://evil.example") == 403
 
 
+def test_a_page_of_elsewhere_that_was_let_in_can_ask_and_read_from_a_browser(office):
+    url = office.serve("--allow-origin", "https://page.example")["url"]
+    wants = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+
+    def before(origin):  # what a browser asks first; it sends no token with it
+        return httpx2.options(url, headers={**wants, "Origin": origin}, timeout=PATIENCE_S)
+
+    asked = before("https://page.example")
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == "https://page.example"
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    assert before("https://other.example").status_code == 403
+    head = {**ACCEPT, "Origin": "https://page.example"}
+    got = httpx2.post(url, json=PING, headers={**head, "Authorization": f"Bearer {office.token}"})
+    assert got.headers["access-control-allow-origin"] == "https://page.example"
+    assert "Mcp-Session-Id" in got.headers["access-control-expose-headers"]
+    assert httpx2.post(url, json=PING, headers=head).status_code == 401
+
+
+def test_pages_of_the_server_itself_alone_may_ask_and_any_name_of_loopback_is_its_own(office):
+    url = office.serve()["url"]
+    known, port = {"Authorization": f"Bearer {office.token}"}, url.split(":")[2].partition("/")[0]
+    assert status(url, **known, Origin=f"http://127.0.0.1:{port}") == 200
+    assert status(url, **known, Host=f"localhost:{port}", Origin=f"http://localhost:{port}") == 200
+    # Another program of this machine that shows pages is another origin.
+    assert status(url, **known, Origin="http://127.0.0.1:1") == 403
+    assert status(url, **known, Origin="null") == 403
+    assert status(url, **known, Host="127.0.0.1:x") == 421
+
+
 def test_the_token_can_be_said_and_is_the_same_at_the_next_start(office):
     said = office.serve(TOOLWRIGHT_MCP_TOKEN="a-token-of-mine-1234")
     assert said["token"] == "$TOOLWRIGHT_MCP_TOKEN"

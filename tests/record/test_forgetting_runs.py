@@ -238,3 +238,47 @@ def test_a_folder_that_a_kill_left_of_no_run_goes_with_the_values(tmp_path: Path
         assert left == sorted(["20261101-101010-00000b", "notes", kept])
         keep_to(tw._parts.home, Keep(values_days=0.0))
     assert sorted(path.name for path in (home / "runs").iterdir()) == ["notes"]
+
+
+def test_what_clients_had_made_and_called_without_a_run_goes_after_its_days_too(tmp_path: Path) -> None:
+    home, now = tmp_path / "home", time.time()
+    with opened(home, "http://127.0.0.1:9") as tw:
+        data, book = tw._parts.home._data._db, tw._parts.home
+        for number, days in (("1", 20), ("2", 2)):
+            errand = f"20261101-10101{number}-00000a"
+            book.journal.put("generator", Place(errand, 0), f"prompt {number}".encode())
+            book.runs.append(Event("check", errand, {"detail": f"happened {number}"}, now - days * DAY_S))
+            handle = tw.keep_value([f"long {number}"])
+            data.execute("UPDATE journal SET at = ? WHERE run_id = ?", (now - days * DAY_S, errand))
+            data.execute('UPDATE "values" SET at = ? WHERE handle = ?', (now - days * DAY_S, handle))
+            folder = home / "handed-out" / errand
+            folder.mkdir(parents=True)
+            (folder / "big.bin").write_text(f"file {number}")
+            os.utime(folder, (now - days * DAY_S,) * 2)
+        book.journal.put("tool", Place("visiting-calls", 0, "key #1"), b"note")
+        data.execute("UPDATE journal SET at = 5 WHERE run_id = 'visiting-calls'")
+        assert keep_to(book, Keep(), now).loose == 0
+        assert keep_to(book, Keep(traces_days=10), now).loose == 1
+        assert keep_to(book, Keep(values_days=10), now).loose == 2, "a value and a folder"
+        assert keep_to(book, Keep(prompts_days=10), now).loose == 1
+        assert keep_to(book, Keep(10, 10, 10), now).loose == 0, "nothing goes twice"
+        for gone in ("prompt 1", "happened 1", "long 1", "file 1"):
+            assert holding(home, gone) == [], gone
+        for kept in ("prompt 2", "happened 2", "long 2"):
+            assert holding(home, kept), kept
+        assert holding(home, "file 2") == ["big.bin"]
+        assert book.journal.get("tool", Place("visiting-calls", 0, "key #1")) == b"note"
+        # What is handed out once more is as new as that.
+        tw.keep_value(["long 2"])
+        keep_to(book, Keep(values_days=1), now)
+        assert holding(home, "long 2")
+        assert list((home / "handed-out").iterdir()) == []
+        # What may still be under way is left, however short the days.
+        assert keep_to(book, Keep(0, 0, 0), time.time() + 1).loose == 2
+        assert holding(home, "long 2")
+    said = as_json_of(command(home, "prune", "--json"))
+    assert said["loose"] == 0
+
+
+def as_json_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return dict(json.loads(done.stdout))

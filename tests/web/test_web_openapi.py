@@ -14,6 +14,7 @@ from toolwright import Toolwright
 from toolwright.web.application import application
 from toolwright.web.problems import KINDS
 from toolwright.web.table import OPERATIONS
+from toolwright.whoasks import Names
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_it_is_valid_by_the_schema_of_openapi_3_1(document):
 
 def test_it_has_the_routes_and_no_others(document, tmp_path):
     with Toolwright(home=tmp_path) as tw:
-        app, _ = application(tw, ["localhost"])
+        app, _ = application(tw, Names.of("localhost"))
     routes = {(route.path, method) for route in app._app.routes for method in route.methods - {"HEAD"}}
     said = {(path, method.upper()) for path, one in document["paths"].items() for method in one}
     assert said == routes
@@ -69,6 +70,20 @@ def test_what_is_answered_is_as_the_document_says(document, door):
     held(document, "/v1/runs/{run_id}", "get", door.get(f"/v1/runs/{run_id}"))
     held(document, "/v1/runs/{run_id}/trace", "get", door.get(f"/v1/runs/{run_id}/trace"))
     held(document, "/v1/tools/{name}", "get", door.get("/v1/tools/nobody"))
+    source = 'def odd(number: int) -> int:\n    """Say {0} of a number."""\n    return number + {0}\n'
+    for asked in (
+        {"source": source.format(1), "example": "odd(1) == 3"},
+        {"source": source.format(2), "example": "odd(1) == 3"},
+        {"source": source.format(2), "example": "odd(1) == 3"},
+        {"source": "import socket\n" + source.format(3), "powers": {"hosts": ["odd.example"]}},
+        {"description": "Say what an odd number is.", "source": "def"},
+    ):
+        name = "odd" if "powers" not in asked else "odder"
+        told = door.post(
+            "/v1/tools", {"tool_name": name, **asked, "source": asked["source"].replace("odd(", f"{name}(")}
+        )
+        assert told.status == 200, told.body
+        held(document, "/v1/tools", "post", told)
 
 
 def held(document, path, method, answer):

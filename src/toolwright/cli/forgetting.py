@@ -66,7 +66,9 @@ def prune(**options: Any) -> None:
     elif not keep:
         err().print("All is kept: none of keep.traces_days, keep.values_days, keep.prompts_days is set.", markup=False)
     else:
-        words = [f"{part} of {counted(number, 'run')}" for part, number in asdict(done).items() if number]
+        parts = {"traces": done.traces, "values": done.values, "prompts": done.prompts}
+        words = [f"{part} of {counted(number, 'run')}" for part, number in parts.items() if number]
+        words += ["what was kept of no run"] if done.loose else []
         out().print(f"removed {', '.join(words)}" if words else "Nothing is old enough.", markup=False)
 
 

@@ -53,7 +53,7 @@ def mcp(ctx: click.Context, /, **options: Any) -> None:
             "--no-token, --allow-host and --allow-origin are for --http HOST:PORT; without it there is no port."
         )
     with open_toolwright(options, ask=False) as tw:
-        _served(_at_stdio(tw) if options["address"] is None else _over_http(tw, options))
+        _served(_at_stdio(tw, options) if options["address"] is None else _over_http(tw, options))
 
 
 def _served(work: Coroutine[Any, Any, None]) -> None:
@@ -64,11 +64,11 @@ def _served(work: Coroutine[Any, Any, None]) -> None:
     loop.close()
 
 
-def _at_stdio(tw: Toolwright) -> Coroutine[Any, Any, None]:
+def _at_stdio(tw: Toolwright, options: dict[str, Any]) -> Coroutine[Any, Any, None]:
     from toolwright.mcpdoor import stdio
     from toolwright.mcpdoor.server import Door
 
-    return stdio.serve(Door(tw, _warn))
+    return stdio.serve(Door(tw, _warn, asks=not options["yes"]))
 
 
 def _over_http(tw: Toolwright, options: dict[str, Any]) -> Coroutine[Any, Any, None]:
@@ -86,7 +86,7 @@ def _over_http(tw: Toolwright, options: dict[str, Any]) -> Coroutine[Any, Any, N
     else:
         bearer = f"; the token is that of {where}" if where else "; it asks for no token"
         out().print(safe(f"serving {url}{bearer}"), markup=False, soft_wrap=True)
-    return http.serve(Door(tw, _warn), place, at)
+    return http.serve(Door(tw, _warn, asks=not options["yes"]), place, at)
 
 
 def _warn(text: str) -> None:

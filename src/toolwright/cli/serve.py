@@ -52,6 +52,6 @@ def serve(address: str, **options: Any) -> None:
                 said = "Nobody can come in yet: `toolwright tokens add NAME --scope read` makes a token."
                 err().print(said, style="yellow", markup=False, soft_wrap=True)
 
-        cut = asyncio.run(served(tw, bound, host, ready))
+        cut = asyncio.run(served(tw, bound, host, ready, asks=not options["yes"]))
     if cut:
         err().print(f"{cut} runs were cut short; `toolwright run --resume RUN` goes on with one.", markup=False)

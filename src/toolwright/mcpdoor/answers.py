@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,15 @@ from mcp_types import (
     ContentBlock,
     EmbeddedResource,
     ImageContent,
+    ResourceLink,
     TextContent,
     TextResourceContents,
 )
 
 from toolwright.call import Outcome
-from toolwright.mcpdoor.surface import RUN, is_framed
+from toolwright.forms import checks_as_json, forged_as_json
+from toolwright.largevalues import KEY, OUTPUT_TAIL, Large, large
+from toolwright.mcpdoor.surface import RUN, VALUE, is_framed
 from toolwright.tool import Verdict
 
 if TYPE_CHECKING:
@@ -49,29 +54,69 @@ def in_words(text: str, status: str = "refused", **more: Any) -> CallToolResult:
     )
 
 
-def of_outcome(tool: Usable, outcome: Outcome, out: Path) -> CallToolResult:
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a client is told, as far as it depends on who that is and on how it asked."""
+
+    keep: Callable[[Any], str]
+    """Stores a value that is too long for a model; its handle."""
+    links: bool
+    """Whether it knows links to resources."""
+    promised: bool = False
+    """Whether it called a tool by its own name: then the structure is what the tool's schema says, however long."""
+
+
+def of_outcome(tool: Usable, outcome: Outcome, out: Path, client: Client) -> CallToolResult:
     """What a call gave, with the files that it left below *out*; or how it ended."""
     files, kept = _files(outcome, out)
     if not outcome.ok:
         text = f"{tool.name} gave no value ({outcome.status.value}): {outcome.detail}"
-        printed = {"printed": outcome.output[-2_000:]} if outcome.output.strip() else {}
+        printed = {"printed": outcome.output[-OUTPUT_TAIL:]} if outcome.output.strip() else {}
         told = in_words(text, outcome.status.value, **printed)
         return told.model_copy(update={"content": [*told.content, *files]})
+    notes = [TextContent(text=one) for one in (outcome.detail, kept) if one]
     framed = is_framed(tool.output_schema) or not isinstance(outcome.value, dict)
     structure = {"result": outcome.value} if framed else outcome.value
-    notes = [TextContent(text=one) for one in (outcome.detail, kept) if one]
-    return said(structure, *files, *notes)
+    if (long := large(outcome.value, client.keep)) is None:
+        return said(structure, *files, *notes)
+    headed = said(_headed(long), *_links(long, client), *files, *notes)
+    return headed.model_copy(update={"structured_content": structure}) if client.promised else headed
 
 
-def of_outcomes(outcomes: Sequence[Outcome], out: Path) -> CallToolResult:
+def of_outcomes(outcomes: Sequence[Outcome], out: Path, client: Client) -> CallToolResult:
     """What calls with a list of arguments gave, one for each, in order."""
     results = [
         {"status": "ok", "result": one.value} if one.ok else {"status": one.status.value, "reason": one.detail}
         for one in outcomes
     ]
-    files, kept = _files(outcomes[-1], out) if outcomes else ([], "")
+    files, kept = _files(outcomes[-1], out)
     notes = [TextContent(text=kept)] if kept else []
-    return said({"results": results}, *files, *notes, error=not any(one.ok for one in outcomes))
+    error = not any(one.ok for one in outcomes)
+    if (long := large(results, client.keep)) is None:
+        return said({"results": results}, *files, *notes, error=error)
+    counts = dict(Counter(one.status.value for one in outcomes))
+    return said({**_headed(long), "counts": counts}, *_links(long, client), *files, *notes, error=error)
+
+
+def _headed(long: Large) -> dict[str, Any]:
+    """What a model is told of a value that is too long for it."""
+    note = (
+        f'Too long to be shown whole. {{"{KEY}": "{long.handle}"}} as an argument of any tool hands it on whole; '
+        f'{RUN} with what `read_on` holds reads on ("length": characters, "path": inside, such as "rows.0").'
+    )
+    return {KEY: long.handle, "size": long.size, "head": long.head, "read_on": long.onward, "note": note}
+
+
+def _links(long: Large, client: Client) -> list[ContentBlock]:
+    if not client.links:
+        return []
+    uri, name = f"{VALUE}{long.handle}", f"the value {long.handle}"
+    return [ResourceLink(uri=uri, name=name, mime_type="application/json", size=long.size)]
+
+
+def page_of(text: str) -> CallToolResult:
+    """A part of a kept value, in words, as `read_value` gives it."""
+    return CallToolResult(content=[TextContent(text=text)], structured_content={"result": text})
 
 
 def _files(outcome: Outcome, out: Path) -> tuple[list[ContentBlock], str]:
@@ -106,40 +151,23 @@ def _content(name: str, path: Path) -> ContentBlock:
     return EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=plain, text=text))
 
 
-def described(tool: Usable) -> dict[str, Any]:
-    """What a client needs to know to call *tool*."""
-    return {
-        "name": tool.name,
-        "version": tool.number,
-        "description": tool.description,
-        "arguments": dict(tool.input_schema),
-        "returns": dict(tool.output_schema),
-    }
-
-
 def checks_of(verdict: Verdict) -> list[dict[str, Any]]:
     """Each check with its result and what to mend; what the examiner holds back is no part of it."""
-    return [
-        {"check": one.name, "passed": one.passed}
-        | ({"detail": one.detail} if one.detail else {})
-        | ({"notes": list(one.notes)} if one.notes else {})
-        for one in verdict.checks
-    ]
+    return [_short(one) for one in checks_as_json(verdict)]
+
+
+def _short(check: Mapping[str, Any]) -> dict[str, Any]:
+    """*check* without what says nothing: a model reads it, and each word of it is paid for."""
+    return {key: check[key] for key in ("check", "passed", "detail", "notes") if check[key] not in ("", [])}
 
 
 def of_forged(forged: Forged, name: str, handed_in: bool) -> CallToolResult:
     """The tool, its handle and its schema; or the checks that failed, or why there is none."""
-    checks = {"checks": checks_of(forged.verdicts[-1])} if forged.verdicts else {}
-    version = forged.version
-    if version is not None and version.state == "validated":
-        return said({"status": "waits", "tool": str(version), "reason": forged.reason, **checks}, error=True)
-    if version is not None:
-        known = {"status": "ready", "tool": str(version), **described(version)}
-        untested = {"untested": list(version.verdict.untested)} if version.verdict.untested else {}
-        there = "" if forged.won else "It was there already; nothing was made. "
-        return said({**known, **checks, **untested, "reason": f'{there}Call {RUN} with the name "{version.name}".'})
-    failed = forged.verdicts[-1].failed if forged.verdicts and forged.pending is None else None
-    if failed is None:
-        return in_words(forged.reason or f"{name} was not made.", "refused", **checks)
-    text = f"{name} was not made: check {failed.name} failed. {failed.detail}"
-    return in_words(f"{text}\n{_MENDS}" if handed_in else text, "failed", **checks)
+    how = f'Call {RUN} with the name "{forged.version.name if forged.version else name}".'
+    told = forged_as_json(forged, name, call=how, mends=_MENDS if handed_in else "")
+    said_of = {key: value for key, value in told.items() if value not in ("", [])}
+    if told["checks"]:
+        said_of["checks"] = [_short(one) for one in told["checks"]]
+    if told["status"] in ("ready", "waits"):
+        return said(said_of, error=told["status"] == "waits")
+    return in_words(said_of.pop("reason"), said_of.pop("status"), **said_of)

@@ -11,10 +11,11 @@ from mcp_types import CallToolRequestParams, ElicitRequest, ElicitRequestFormPar
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from toolwright.app import Toolwright
-from toolwright.approving import as_seen, why_of
-from toolwright.errors import UnansweredError
+from toolwright.approving import as_seen
+from toolwright.asking import whole
+from toolwright.consent import Approve
+from toolwright.heldcalls import answer_of
 from toolwright.policy import ApprovalAnswer, ApprovalRequest
-from toolwright.powers import why_loud
 
 _KEY = "approval"
 _LONGEST_SOURCE = 16_000
@@ -43,8 +44,12 @@ class Asking:
     Each is bound to the digest that was shown: an answer that comes with a request answers that very question.
     """
 
-    def __init__(self, tw: Toolwright, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> None:
+    def __init__(
+        self, tw: Toolwright, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, asks: bool = True
+    ) -> None:
+        """Not *asks*: *tw* itself says yes to every power."""
         self._tw, self._ctx = tw, ctx
+        self.approve: Approve | None = self._approve if asks else None
         self._state: dict[str, str] = json.loads(params.request_state) if params.request_state else {}
         brought = (params.input_responses or {}).get(_KEY)
         self._brought = brought if isinstance(brought, ElicitResult) else None
@@ -54,7 +59,7 @@ class Asking:
         """The errand that this request goes on with, '' for a new one."""
         return self._state.get("errand", "")
 
-    async def approve(self, request: ApprovalRequest) -> ApprovalAnswer:
+    async def _approve(self, request: ApprovalRequest) -> ApprovalAnswer:
         """The answer. UnansweredError where the question waits in the home's book; InputWantedError."""
         if self._brought is not None and self._state.get("digest") == request.question.digest:
             answer = self._answer(self._brought)
@@ -92,15 +97,7 @@ class Asking:
         return known.client_info.name if known is not None else "an MCP client"
 
     async def _kept(self, request: ApprovalRequest) -> ApprovalAnswer:
-        asked = await asyncio.to_thread(self._tw.ask_later, request)
-        if asked.answer is not None:
-            return asked.answer
-        raise UnansweredError(
-            f"Question {asked.id} waits for a person: {request.question.name} asks for "
-            f"{', '.join(request.question.words())}. `toolwright approvals show {asked.id}` shows it where this server "
-            f"runs, `toolwright approvals approve {asked.id}` says yes. Then send the very same request again.",
-            asked.id,
-        )
+        return answer_of(await asyncio.to_thread(self._tw.ask_later, request))
 
     def wanted(self, request: ApprovalRequest, errand: str) -> InputRequiredResult:
         """What asks the client for an answer; the state that comes back with it is sealed by the server."""
@@ -110,17 +107,5 @@ class Asking:
 
 
 def _shown(request: ApprovalRequest) -> str:
-    """What the person reads: what it does, what it asks for and why, its code; no secret and nothing random in it."""
-    request = as_seen(request)
-    question = request.question
-    powers = [_power(request, one) for one in question.words()]
-    tried = [f"After a yes it is tried with: {'; '.join(request.examples)}"] if request.examples else []
-    head = f"The tool {question.name} asks for powers. {question.description}"
-    effect = f"What it does to the world outside: {question.effect}"
-    return "\n".join([head, *powers, effect, *tried, "", request.source])
-
-
-def _power(request: ApprovalRequest, words: str) -> str:
-    idle = "; declared, and not seen in the code" if words in request.unused else ""
-    loud = f"\n  {why}" if (why := why_loud(words)) else ""
-    return f"- {words} ({why_of(request, words) or 'no reason was given'}{idle}){loud}"
+    """What the person reads, as anywhere else, with all of the code; no secret and nothing random in it."""
+    return whole(as_seen(request))

@@ -25,6 +25,9 @@ from toolwright.errors import (
     UnansweredError,
     UserError,
 )
+from toolwright.forms import described
+from toolwright.keeping import HANDED_OUT
+from toolwright.largevalues import READ_VALUE, with_values
 from toolwright.mcpdoor import answers
 from toolwright.mcpdoor.asking import Asking, InputWantedError
 from toolwright.mcpdoor.peers import tell_printed
@@ -32,29 +35,35 @@ from toolwright.mcpdoor.progress import Progress
 from toolwright.mcpdoor.resources import provenance_of, tests_of
 from toolwright.mcpdoor.surface import FIXED, REQUEST, RUN, SEARCH, SHOW, address
 from toolwright.owntools import OwnTool, Usable
+from toolwright.paging import page
 from toolwright.trace import new_run_id
 from toolwright.workbench import Unreadable, read_arguments, read_list
 
 Context = ServerRequestContext[Any, Any]
 Answer = CallToolResult | InputRequiredResult
 
-_FILES = "handed-out"
-"""Folder of the home with what calls of clients left, where it is too long to be sent along."""
+_LINKS_SINCE = "2025-06-18"
+"""The first revision with links to resources."""
 _WAITING = 256
 """So many requests that wait for a person are known by what they asked; of an older one a model is asked anew."""
+
+
+class _NoValueError(Exception):
+    """An argument names a value that is not kept."""
 
 
 class ClientCalls:
     """Answers `tools/call`. Whatever a tool or a model did is a result; only a name that nobody has is an error."""
 
-    def __init__(self, tw: Toolwright) -> None:
-        self._tw = tw
+    def __init__(self, tw: Toolwright, asks: bool = True) -> None:
+        """Not *asks*: *tw* itself says yes to every power."""
+        self._tw, self._asks = tw, asks
         self._waiting: OrderedDict[str, str] = OrderedDict()
         """The errand of a request that waits for a person, by what it asked."""
 
     async def answer(self, ctx: Context, params: CallToolRequestParams) -> Answer:
         """What the client reads. NotFoundError for a name that nobody has."""
-        asking = Asking(self._tw, ctx, params)
+        asking = Asking(self._tw, ctx, params, self._asks)
         name, arguments = params.name, dict(params.arguments or {})
         errand = asking.errand
         try:
@@ -67,21 +76,23 @@ class ClientCalls:
                 return await self._request(ctx, asking, arguments, errand)
             if name == RUN:
                 return await self._run(ctx, asking, arguments)
-            return await self._call(ctx, asking, name, None, arguments)
+            return await self._call(ctx, asking, name, None, arguments, promised=True)
         except InputWantedError as wanted:
             return asking.wanted(wanted.request, errand)
         except UnansweredError as error:
             return answers.in_words(str(error), "needs-approval", question=error.question)
-        except NotFoundError:
+        except _NoValueError as error:
+            return answers.in_words(str(error), "bad-call")
+        except NotFoundError as error:
             if name not in FIXED:
                 raise
-            return answers.in_words(_unknown(arguments), "unknown")
+            return answers.in_words(_unknown(arguments, str(error)), "unknown")
         except ToolwrightError as error:
             return answers.in_words(str(error), error.reason if isinstance(error, RefusedError) else "error")
 
     async def _search(self, arguments: Mapping[str, Any]) -> CallToolResult:
         found = await asyncio.to_thread(self._found, str(arguments.get("query", "")))
-        return answers.said({"tools": [answers.described(one) for one in found]})
+        return answers.said({"tools": [described(one) for one in found]})
 
     def _found(self, query: str) -> list[Usable]:
         tools: list[Usable] = []
@@ -91,8 +102,11 @@ class ClientCalls:
         return tools
 
     def _show(self, arguments: Mapping[str, Any]) -> CallToolResult:
-        tool = self._tw.registry.find(*_named(str(arguments.get("name", ""))))
-        known = answers.described(tool) | {"origin": tool.origin, "effect": tool.effect}
+        name = str(arguments.get("name") or arguments.get("tool_name") or "")
+        if not name:
+            return answers.in_words(f'{SHOW} needs the name of a tool: {{"name": "convert"}}.', "bad-call")
+        tool = self._tw.registry.find(*_named(name))
+        known = described(tool) | {"origin": tool.origin, "effect": tool.effect}
         if isinstance(tool, OwnTool):
             return answers.said(known)
         powers = {"powers": tool.candidate.grant.to_json(), "packages": list(tool.candidate.lock)}
@@ -138,6 +152,9 @@ class ClientCalls:
         if name in FIXED:
             return answers.in_words(f"{name} is called by its own name.", "bad-call")
         read = read_arguments(given)
+        if name == READ_VALUE:
+            wanted = {} if isinstance(read, Unreadable) else read
+            return answers.page_of(await asyncio.to_thread(page, wanted, self._tw.kept_value))
         if not isinstance(read, Unreadable):
             return await self._call(ctx, asking, *_named(name), read)
         if (items := read_list(given)) is not None:
@@ -145,14 +162,23 @@ class ClientCalls:
         return answers.in_words(f"The arguments of {name} are not a JSON object.", "bad-call")
 
     async def _call(
-        self, ctx: Context, asking: Asking, name: str, number: int | None, arguments: Mapping[str, Any]
+        self,
+        ctx: Context,
+        asking: Asking,
+        name: str,
+        number: int | None,
+        arguments: Mapping[str, Any],
+        *,
+        promised: bool = False,
     ) -> CallToolResult:
         tool = await asyncio.to_thread(self._tw.registry.find, name, number)
+        whole = await asyncio.to_thread(self._whole, dict(arguments))
         async with Progress(ctx, f"{tool.name} runs"):
             with _HandedOut(self._tw.settings.home) as out:
-                outcome = await self._tw.acall(name, arguments, version=number, out=out, approve=asking.approve)
+                outcome = await self._tw.acall(name, whole, version=number, out=out, approve=asking.approve)
                 await tell_printed(ctx, tool.name, outcome.output)
-                return await asyncio.to_thread(answers.of_outcome, tool, outcome, out)
+                client = self._client(ctx, promised=promised)
+                return await asyncio.to_thread(answers.of_outcome, tool, outcome, out, client)
 
     async def _call_each(
         self, ctx: Context, asking: Asking, name: str, number: int | None, items: list[Any]
@@ -162,18 +188,31 @@ class ClientCalls:
                 f"The arguments of {name} are a list that holds {json.dumps(wrong[0])[:60]}, which is no JSON object."
             )
             return answers.in_words(text, "bad-call")
+        if not items:
+            return answers.in_words(f"{name} was not called: the list of arguments is empty.", "bad-call")
         tool = await asyncio.to_thread(self._tw.registry.find, name, number)
+        whole = await asyncio.to_thread(self._whole, items)
         async with Progress(ctx, f"{tool.name} runs {len(items)} times"):
             with _HandedOut(self._tw.settings.home) as out:
-                outcomes = await self._tw.amap(name, items, version=number, out=out, approve=asking.approve)
-                return await asyncio.to_thread(answers.of_outcomes, outcomes, out)
+                outcomes = await self._tw.amap(name, whole, version=number, out=out, approve=asking.approve)
+                return await asyncio.to_thread(answers.of_outcomes, outcomes, out, self._client(ctx))
+
+    def _whole(self, arguments: Any) -> Any:
+        """*arguments* with what their handles stand for."""
+        try:
+            return with_values(arguments, self._tw.kept_value)
+        except NotFoundError as error:
+            raise _NoValueError(str(error)) from error
+
+    def _client(self, ctx: Context, *, promised: bool = False) -> answers.Client:
+        return answers.Client(self._tw.keep_value, ctx.protocol_version >= _LINKS_SINCE, promised)
 
 
 class _HandedOut:
     """A folder for what a call leaves; what was sent along is removed, what was too long for it stays."""
 
     def __init__(self, home: Path) -> None:
-        self._folder = home / _FILES / new_run_id()
+        self._folder = home / HANDED_OUT / new_run_id()
 
     def __enter__(self) -> Path:
         return self._folder
@@ -200,6 +239,8 @@ def _key(arguments: Mapping[str, Any], source: str) -> str:
     return json.dumps([dict(arguments), source], sort_keys=True)
 
 
-def _unknown(arguments: Mapping[str, Any]) -> str:
-    name = arguments.get("name", arguments.get("tool_name", ""))
+def _unknown(arguments: Mapping[str, Any], why: str) -> str:
+    name = str(arguments.get("name", arguments.get("tool_name", "")))
+    if "@" in name:  # there may be another version of it
+        return f"{name} is not available. {why}"
     return f"{name} is not available; use {REQUEST} to have it made, or {SEARCH} to find another."

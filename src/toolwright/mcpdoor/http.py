@@ -14,20 +14,22 @@ from pathlib import Path
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from toolwright.errors import UserError
 from toolwright.mcpdoor.server import Door
 from toolwright.store.files import write_new, writing
+from toolwright.whoasks import Names
 
 PATH = "/mcp"
 TOKEN_FILE = "mcp-token"
 """File of the home with the token, made at the first start."""
 TOKEN_VARIABLE = "TOOLWRIGHT_MCP_TOKEN"
 _SHORTEST = 16
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _GRACE_S = 3
+_READABLE = ("Mcp-Session-Id", "Mcp-Protocol-Version", "WWW-Authenticate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,44 @@ def token_of(home: Path, given: str | None) -> tuple[str, str]:
 
 
 def app_of(door: Door, place: Place) -> ASGIApp:
-    """The door as an ASGI application. Host and Origin are checked wherever it listens."""
-    own = _LOOPBACK if place.is_loopback else (place.named,)
-    names = (*own, *place.hosts)
-    security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=[form for one in names for form in (one, f"{one}:*")],
-        allowed_origins=[form for one in own for form in (f"http://{one}", f"http://{one}:*")] + list(place.origins),
-    )
-    app = door.server.streamable_http_app(streamable_http_path=PATH, transport_security=security, host=place.host)
-    return app if place.token is None else Bearer(app, place.token)
+    """The door as an ASGI application. Host and Origin are checked wherever it listens, before anything else."""
+    # The SDK's own check takes any page of this machine, and `NAME:anything` for a host; ours is that of `serve`.
+    none = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    app: ASGIApp = door.server.streamable_http_app(streamable_http_path=PATH, transport_security=none, host=place.host)
+    if place.token is not None:
+        app = Bearer(app, place.token)
+    if place.origins:
+        # What a browser asks before it sends a request of another page, and what that page may read of the answer.
+        app = CORSMiddleware(
+            app,
+            allow_origins=place.origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("*",),
+            expose_headers=_READABLE,
+        )
+    return Known(app, Names.of(place.named, place.hosts, place.origins))
+
+
+class Known:
+    """Lets nobody in who asks by a name that is none of ours, and no page of elsewhere."""
+
+    def __init__(self, app: ASGIApp, names: Names) -> None:
+        self._app, self._names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 421 or 403, or hand on."""
+        if scope["type"] == "http" and (said := self._refusal(Headers(scope=scope))):
+            await JSONResponse({"error": said[1]}, said[0])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if not self._names.is_host(hosts):
+            return 421, f"The host is {hosts[0][:100] if hosts else ''!r}; --allow-host NAME adds a name."
+        if not self._names.is_origin(origins, hosts[0]):
+            return 403, f"The origin is {origins[0][:100]!r}; --allow-origin URL lets a page of elsewhere in."
+        return None
 
 
 class Bearer:

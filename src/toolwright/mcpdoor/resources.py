@@ -1,4 +1,4 @@
-"""Addresses of tools go in; source, tests and provenance come out, as resources of the protocol."""
+"""Addresses of tools and values go in; source, tests, provenance and values come out, as resources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toolwright.app import Toolwright
 from toolwright.errors import EditedError, NotFoundError
 from toolwright.listing import ToolInfo
 from toolwright.mcpdoor.answers import checks_of
-from toolwright.mcpdoor.surface import address
+from toolwright.mcpdoor.surface import VALUE, address
 from toolwright.tool import ToolVersion
 
 TEMPLATE = ResourceTemplate(
@@ -23,6 +23,14 @@ TEMPLATE = ResourceTemplate(
     description="Source, tests and provenance of version NUMBER of the tool NAME; /source, /tests and /provenance "
     "behind it give one of them.",
 )
+VALUES = ResourceTemplate(
+    name="value",
+    title="A value that was too long to be shown",
+    uri_template=f"{VALUE}{{handle}}",
+    description="The whole value, as JSON, whose handle a call was answered with.",
+    mime_type="application/json",
+)
+_KEPT = re.compile(re.escape(VALUE) + r"([0-9a-f]{8,64})\Z")
 _ADDRESS = re.compile(r"toolwright://tool/([A-Za-z_][A-Za-z0-9_]*)/([0-9]{1,9})(?:/(source|tests|provenance))?\Z")
 PARTS = ("source", "tests", "provenance")
 
@@ -39,9 +47,13 @@ def listed(infos: Iterable[ToolInfo]) -> list[Resource]:
 
 def read(tw: Toolwright, uri: str) -> list[TextResourceContents]:
     """What stands at *uri*. NotFoundError."""
+    if kept := _KEPT.match(uri):
+        value = json.dumps(tw.kept_value(kept[1]), ensure_ascii=False)
+        return [TextResourceContents(uri=uri, mime_type="application/json", text=value)]
     found = _ADDRESS.match(uri)
     if found is None:
-        raise NotFoundError(f"{uri!r} is no address of a tool; one is {TEMPLATE.uri_template}.")
+        known = f"{TEMPLATE.uri_template} and {VALUES.uri_template}"
+        raise NotFoundError(f"{uri!r} is no address of a tool or a value; those are {known}.")
     name, number, part = found[1], int(found[2]), found[3]
     try:
         version = tw.registry.get(name, number)

@@ -68,9 +68,9 @@ class Door:
     No request changes what is listed: between two looks each client is given the same.
     """
 
-    def __init__(self, tw: Toolwright, warn: Callable[[str], None]) -> None:
-        """*warn* hears what a person should look at."""
-        self._tw, self._calls, self._warn = tw, ClientCalls(tw), warn
+    def __init__(self, tw: Toolwright, warn: Callable[[str], None], *, asks: bool = True) -> None:
+        """*warn* hears what a person should look at. Not *asks*: *tw* itself says yes to every power."""
+        self._tw, self._calls, self._warn = tw, ClientCalls(tw, asks), warn
         self._infos: tuple[ToolInfo, ...] = ()
         self._tools: tuple[Tool, ...] = tuple(fixed_tools())
         self._bus = InMemorySubscriptionBus()
@@ -164,7 +164,7 @@ class Door:
 
     async def _list_templates(self, _: Context, __: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(
-            resource_templates=[resources.TEMPLATE], ttl_ms=_DAY_MS, cache_scope="private"
+            resource_templates=[resources.TEMPLATE, resources.VALUES], ttl_ms=_DAY_MS, cache_scope="private"
         )
 
     async def _read_resource(self, _: Context, params: ReadResourceRequestParams) -> ReadResourceResult:

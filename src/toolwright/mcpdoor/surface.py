@@ -14,6 +14,9 @@ SEARCH, REQUEST, RUN, SHOW = "search_tools", "request_new_tool", "run_tool", "sh
 FIXED = (SEARCH, REQUEST, RUN, SHOW)
 """The tools that are always there, whatever the shelf holds; in the catalogue no other has one of these names."""
 
+VALUE = "toolwright://value/"
+"""What the address of a value that was too long to be shown begins with; its handle stands behind it."""
+
 GUIDE = """\
 Toolwright is a shelf of tools that grows. Look with search_tools before you ask for anything; call any tool of the \
 shelf with run_tool. Where a tool is missing, have it made with request_new_tool: write one Python function yourself, \
@@ -107,7 +110,7 @@ def hints(info: ToolInfo) -> ToolAnnotations:
     return ToolAnnotations(
         read_only_hint=not writes,
         destructive_hint=writes,
-        open_world_hint=any(one.startswith("host ") for one in info.powers),
+        open_world_hint=any(one.startswith(("host ", "tcp ")) for one in info.powers),
     )
 
 

@@ -119,21 +119,25 @@ class AskedBook:
 
         What was said yes to there, and holds no longer, is asked anew.
         """
-        question, now = request.question, self._clock()
-        until = None if timeout_s is None else now + timeout_s
-        key = (request.run_id, _spelled(place), request.kind, question.digest)
-        shown = json.dumps(as_shown(as_seen(request)))
-        row = (question.namespace, *key, question.name, shown, now, until)
         with self._data.writing() as db:
-            db.execute("DELETE FROM asked WHERE run_id = ? AND place = ? AND kind = ? AND digest = ?", key)
-            sql = (
-                "INSERT INTO asked (namespace, run_id, place, kind, digest, name, shown, at, until, state, scope, who, "
-                "reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', '', '', '')"
-            )
-            number = db.execute(sql, row).lastrowid
-            asked = self._get(db, int(number or 0))
-            self._note(db, asked, "asked", "toolwright", f"question {asked.id}")
-        return asked
+            return self._opened(db, request, place, timeout_s)
+
+    def open_once(self, request: ApprovalRequest, place: Place, timeout_s: float | None, no_holds_s: float) -> Asked:
+        """The question that waits for the very same already, wherever it was asked, else one that is opened for it.
+
+        A no that was said to it within *no_holds_s* seconds is given again. Of many who ask at once one opens it.
+        """
+        question = request.question
+        key = (question.namespace, request.kind, question.name, question.digest)
+        sql = f"SELECT {_COLUMNS} FROM asked WHERE namespace = ? AND kind = ? AND name = ? AND digest = ?"
+        with self._data.writing() as db:
+            row = db.execute(f"{sql} ORDER BY id DESC LIMIT 1", key).fetchone()
+            if row is not None:
+                found = self._closed_in_time(db, _asked(row))
+                since = self._clock() - (found.answered_at or 0.0)
+                if found.state == "open" or (found.state == "rejected" and since < no_holds_s):
+                    return found
+            return self._opened(db, request, place, timeout_s)
 
     def get(self, number: int, namespace: str | None = None) -> Asked:
         """Question *number*. NotFoundError for one that is not there, or not in *namespace*."""
@@ -189,6 +193,21 @@ class AskedBook:
         raise RefusedError(asked.said(), "timed-out" if asked.state == "timed-out" else "answered")
 
     # ── within a transaction ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _opened(self, db: sqlite3.Connection, request: ApprovalRequest, place: Place, timeout_s: float | None) -> Asked:
+        question, now = request.question, self._clock()
+        until = None if timeout_s is None else now + timeout_s
+        key = (request.run_id, _spelled(place), request.kind, question.digest)
+        shown = json.dumps(as_shown(as_seen(request)))
+        row = (question.namespace, *key, question.name, shown, now, until)
+        db.execute("DELETE FROM asked WHERE run_id = ? AND place = ? AND kind = ? AND digest = ?", key)
+        sql = (
+            "INSERT INTO asked (namespace, run_id, place, kind, digest, name, shown, at, until, state, scope, who, "
+            "reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', '', '', '')"
+        )
+        asked = self._get(db, int(db.execute(sql, row).lastrowid or 0))
+        self._note(db, asked, "asked", "toolwright", f"question {asked.id}")
+        return asked
 
     def _answered(self, db: sqlite3.Connection, asked: Asked, answer: ApprovalAnswer) -> Asked:
         now, shown = self._clock(), self._redaction.shown

@@ -40,6 +40,17 @@ _STRIPPING: Mapping[Part, Sequence[tuple[str, tuple[str, ...]]]] = {
         ("UPDATE runs SET task = ? WHERE id = ?", (REMOVED,)),
     ),
 }
+_LOOSE = "at < :when AND run_id NOT IN (SELECT id FROM runs)"
+"""What was written then of what was no run."""
+_STRIPPING_LOOSE: Mapping[Part, Sequence[str]] = {
+    "traces": ("DELETE FROM events WHERE {loose}", "UPDATE calls SET error = '' WHERE error != '' AND {loose}"),
+    "values": ('DELETE FROM "values" WHERE {loose}',),
+    # Of what stands there without any run some tells how an agent's calls are found again: no prompt, and still needed.
+    "prompts": (
+        "DELETE FROM journal WHERE run_id NOT LIKE 'visiting-%' AND {loose}",
+        "DELETE FROM asked WHERE state != 'open' AND {loose}",
+    ),
+}
 _OF_A_RUN = ("events", "journal", '"values"', "turns", "asked")
 """Tables with a column `run_id` whose rows go with their run."""
 
@@ -102,11 +113,23 @@ class Forgetting:
 
     def delete_loose(self, when: float) -> None:
         """Delete what was written before *when* of what was no run: of tools that were made or called by themselves."""
-        of_none = "at < ? AND run_id NOT IN (SELECT id FROM runs)"
         with self._erasing() as db:
-            for table in ("events", "journal", '"values"'):
-                db.execute(f"DELETE FROM {table} WHERE {of_none}", (when,))
-            db.execute(f"UPDATE calls SET error = '' WHERE {of_none}", (when,))
+            for part in _STRIPPING_LOOSE:
+                self._strip_loose(db, part, when)
+            db.execute(f"DELETE FROM journal WHERE {_LOOSE}", {"when": when})
+
+    def strip_loose(self, what: Part, when: float) -> int:
+        """Take *what* from all that was written before *when* and belongs to no run; from how many lines it went."""
+        with self._erasing() as db:
+            gone = self._strip_loose(db, what, when)
+            if gone:
+                deed = Deed("toolwright", "retention", "local", "", None, f"{what} of no run, {gone} lines")
+                self._audit.add(deed, within=db)
+        return gone
+
+    def _strip_loose(self, db: sqlite3.Connection, what: Part, when: float) -> int:
+        statements = [one.format(loose=_LOOSE) for one in _STRIPPING_LOOSE[what]]
+        return sum(db.execute(one, {"when": when}).rowcount for one in statements)
 
     def strip(self, what: Part, run_ids: Sequence[str]) -> None:
         """Take *what* from these runs: they are listed still, and their costs stay."""

@@ -28,7 +28,9 @@ class ValueBook:
         text = json.dumps(value, separators=(",", ":"))  # with its keys in the order in which they are shown
         with self._data.writing() as db:
             db.execute(
-                'INSERT OR IGNORE INTO "values" (run_id, handle, at, data) VALUES (?, ?, ?, ?)',
+                'INSERT INTO "values" (run_id, handle, at, data) VALUES (?, ?, ?, ?) '
+                # What is handed out once more is as new as that: its age says when it may go.
+                "ON CONFLICT (run_id, handle) DO UPDATE SET at = excluded.at",
                 (run_id, handle, time.time(), text),
             )
         return handle

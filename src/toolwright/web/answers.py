@@ -12,8 +12,16 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from toolwright import __version__
-from toolwright.errors import UserError
-from toolwright.forms import info_as_json, outcome_as_json, question_as_json, run_as_json, tool_as_json
+from toolwright.call import Outcome, Status
+from toolwright.errors import UnansweredError, UserError
+from toolwright.forms import (
+    forged_as_json,
+    info_as_json,
+    outcome_as_json,
+    question_as_json,
+    run_as_json,
+    tool_as_json,
+)
 from toolwright.making import REQUEST
 from toolwright.trace import Run, is_run_id
 from toolwright.web.operations import Asked
@@ -74,8 +82,12 @@ async def show(asked: Asked) -> Response:
 
 async def call(asked: Asked) -> Response:
     """Call a tool; whatever came of it is an Outcome."""
-    arguments = asked.body.get("arguments", {})
-    outcome = await asked.tw.acall(_name(asked), arguments, version=asked.body.get("version"))
+    name, arguments = _name(asked), asked.body.get("arguments", {})
+    try:
+        outcome = await asked.tw.acall(name, arguments, version=asked.body.get("version"), approve=asked.later)
+    except UnansweredError as error:
+        waits = Outcome(Status.NEEDS_APPROVAL, detail=str(error), reason="approval")
+        return Json({**outcome_as_json(waits), "question": error.question})
     return Json(outcome_as_json(outcome))
 
 
@@ -90,9 +102,24 @@ def _name(asked: Asked) -> str:
 
 
 async def request(asked: Asked) -> Response:
-    """Begin to make a tool."""
+    """Begin to make a tool; of one whose source was handed in, say at once what came of it."""
+    if "source" in asked.body:
+        return Json(await _handed_in(asked))
     await _has_model(asked)
     return _started(await asked.following.begin(make=dict(asked.body)))
+
+
+async def _handed_in(asked: Asked) -> dict[str, Any]:
+    wanted = dict(asked.body)
+    source, name = str(wanted.pop("source")), str(wanted["tool_name"])
+    try:
+        forged = await asked.tw.arequest(wanted, source=source, approve=asked.later)
+    except UnansweredError as error:
+        told = {"status": "needs-approval", "tool": "", "reason": str(error), "checks": []}
+        return {**told, "question": error.question}
+    called = forged.version.name if forged.version else name
+    mends = "Mend the source and send it again under the same name."
+    return forged_as_json(forged, name, call=f"POST /v1/tools/{called}/calls calls it.", mends=mends)
 
 
 async def do(asked: Asked) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -16,21 +16,25 @@ from toolwright.web.guard import Guard
 from toolwright.web.openapi import PATH, document
 from toolwright.web.operations import Operation
 from toolwright.web.table import OPERATIONS
+from toolwright.whoasks import Names
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
 
 
-def application(tw: Toolwright, hosts: Sequence[str]) -> tuple[ASGIApp, Following]:
-    """The application, which answers to *hosts* alone, and what it has under way. Made on the loop that serves it."""
-    following = Following(tw)
+def application(tw: Toolwright, names: Names, asks: bool = True) -> tuple[ASGIApp, Following]:
+    """The application, which answers to *names* alone, and what it has under way. Made on the loop that serves it.
+
+    Not *asks*: *tw* itself says yes to every power.
+    """
+    following = Following(tw, asks)
     routes = [Route(PATH, _document, methods=["GET"])]
     by_path: dict[str, dict[str, Operation]] = {}
     for one in OPERATIONS:
         by_path.setdefault(one.path, {})[one.method] = one
     # One route for each path: what it says to another method names all of its own.
     routes += [Route(path, _answering(some, tw, following), methods=list(some)) for path, some in by_path.items()]
-    return Guard(Router(routes=routes, redirect_slashes=False), tw, hosts), following
+    return Guard(Router(routes=routes, redirect_slashes=False), tw, names), following
 
 
 def _answering(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolwright.errors import ToolwrightError
 from toolwright.web.problems import Problem
+from toolwright.web.questions import later
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -45,8 +46,11 @@ class _Heard:
 class Following:
     """The runs that were begun over HTTP and are under way."""
 
-    def __init__(self, tw: Toolwright) -> None:
+    def __init__(self, tw: Toolwright, asks: bool = True) -> None:
+        """*asks* is False where *tw* itself says yes to every power."""
         self._tw, self._most = tw, tw.settings.serve.runs
+        self.later = later(tw, asks)
+        """Keeps questions of what is no run; None where they are answered without that."""
         self._under_way: dict[str, asyncio.Task[RunResult]] = {}
         self._beginning: set[asyncio.Task[RunResult]] = set()
         self._bell = asyncio.Event()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -15,21 +14,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from toolwright.errors import ToolwrightError
 from toolwright.web.problems import Problem, problem_of
 from toolwright.web.rates import Rates
+from toolwright.whoasks import Names
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
     from toolwright.store.tokens import TokenInfo
 
 log = logging.getLogger("toolwright.web")
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _BEARER = {"WWW-Authenticate": 'Bearer realm="toolwright"'}
 
 
 class Guard:
     """Stands before *app*; the asker is in `scope["state"]`: their `token`, or the Problem `missing`."""
 
-    def __init__(self, app: ASGIApp, tw: Toolwright, hosts: Sequence[str]) -> None:
-        self._app, self._tw, self._hosts = app, tw, frozenset(hosts)
+    def __init__(self, app: ASGIApp, tw: Toolwright, names: Names) -> None:
+        self._app, self._tw, self._names = app, tw, names
         own = tw.settings.serve
         self._rates, self._most, self._within = Rates(own.requests_per_minute), own.requests, 0
 
@@ -56,8 +55,7 @@ class Guard:
 
     async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        _check_host(headers, self._hosts)
-        _check_origin(headers)
+        self._check_names(headers)
         token, missing = await self._token(headers)
         client = scope.get("client") or ("", 0)
         wait = self._rates.wait(f"token {token.name}" if token else f"address {client[0]}")
@@ -67,6 +65,16 @@ class Guard:
             raise Problem("too-many-requests", said, {"Retry-After": str(math.ceil(wait))})
         scope["app"] = self._app  # or the routes would answer to what they do not know in words of their own
         scope["state"] = {**scope.get("state", {}), "token": token, "missing": missing}
+
+    def _check_names(self, headers: Headers) -> None:
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if not self._names.is_host(hosts):
+            known = ", ".join(sorted(self._names.hosts))
+            given = hosts[0][:100] if hosts else ""
+            raise Problem("host", f"The host is {given!r}; this server answers to {known} (setting serve.hosts).")
+        if not self._names.is_origin(origins, hosts[0]):
+            said = f"The origin is {origins[0][:100]!r}, and this server answers to pages of its own alone."
+            raise Problem("origin", said)
 
     async def _token(self, headers: Headers) -> tuple[TokenInfo | None, Problem | None]:
         kind, _, text = headers.get("authorization", "").partition(" ")
@@ -96,27 +104,6 @@ class _Sent:
     async def __call__(self, message: Message) -> None:
         self.begun = True
         await self._send(message)
-
-
-def _check_host(headers: Headers, hosts: frozenset[str]) -> None:
-    # A page that has its own name point here (DNS rebinding) sends that name.
-    said = headers.getlist("host")
-    if len(said) != 1 or _without_port(said[0]) not in hosts:
-        given = said[0][:100] if said else ""
-        raise Problem(
-            "host", f"The host is {given!r}; this server answers to {', '.join(sorted(hosts))} (setting serve.hosts)."
-        )
-
-
-def _check_origin(headers: Headers) -> None:
-    origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
-        raise Problem("origin", f"The origin is {origin[:100]!r}, and this server answers to pages of its own alone.")
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.strip().lower().rpartition(":")
-    return name if colon and (not port or port.isdecimal()) else host.strip().lower()
 
 
 def _as_problem(error: Exception) -> Problem:

@@ -98,6 +98,8 @@ def _responses(one: Operation) -> dict[str, Any]:
     if one.status == 202:
         done["headers"] = {"Location": {"schema": {"type": "string"}, "description": "the run"}}
     over = {"204": {"description": "The run is over, and there is nothing more to tell."}} if streams else {}
+    if one.at_once:
+        over = {"200": _content(one.at_once, "application/json", ref(one.at_once))}
     return {str(one.status): done, **over, **_problems(reasons)}
 
 

@@ -16,6 +16,7 @@ from toolwright.web.shapes import SHAPES, Schema
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
+    from toolwright.consent import Approve
     from toolwright.web.following import Following
 
 
@@ -30,6 +31,11 @@ class Asked:
     body: Mapping[str, Any]
     request: Request
     token: TokenInfo | None
+
+    @property
+    def later(self) -> Approve | None:
+        """Keeps questions about powers; None where they are answered without that."""
+        return self.following.later
 
     @property
     def who(self) -> str:
@@ -61,12 +67,14 @@ class Operation:
     """Whether the body may be left out."""
     query: Mapping[str, Schema] = field(default_factory=dict)
     status: int = 200
+    at_once: str = ""
+    """Of one that is answered with a run: what it gives where no run is needed, with 200."""
     problems: tuple[str, ...] = ()
     """Reasons that are its own; `no-token` and the like come by themselves."""
     media_type: str = "application/json"
 
     def __post_init__(self) -> None:
-        assert not self.takes or self.takes in SHAPES
+        assert {self.takes, self.at_once} <= {"", *SHAPES}
 
     async def answered(self, request: Request, tw: Toolwright, following: Following) -> Response:
         """The answer. Problem, ToolwrightError."""

@@ -16,8 +16,8 @@ import uvicorn
 from toolwright.errors import UserError
 from toolwright.web.application import application
 from toolwright.web.following import Following
-from toolwright.web.guard import LOOPBACK
 from toolwright.web.patience import patient
+from toolwright.whoasks import Names
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -58,16 +58,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(tw: Toolwright, bound: socket.socket, host: str, ready: Callable[[], None]) -> int:
+async def serve(
+    tw: Toolwright, bound: socket.socket, host: str, ready: Callable[[], None], *, asks: bool = True
+) -> int:
     """Serve *tw* on *bound* until SIGINT, SIGTERM or SIGHUP; how many runs had to be cut short then.
 
     Nothing new is begun after the first signal, and what is under way has `serve.grace_s` seconds; a second one cuts
-    that short. *ready* is called when requests are answered. The caller closes *tw*.
+    that short. *ready* is called when requests are answered. Not *asks*: *tw* itself says yes to every power, and no
+    question is kept. The caller closes *tw*.
     """
     loop, own = asyncio.get_running_loop(), tw.settings.serve
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "toolwright-web"))
     named = f"[{host}]" if ":" in host else host
-    app, following = application(tw, [*LOOPBACK, named.lower(), *own.hosts])
+    app, following = application(tw, Names.of(named, own.hosts), asks)
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
     server = _Server(
         uvicorn.Config(

@@ -44,11 +44,14 @@ def _text(most: int, least: int = 0) -> Schema:
 
 _POWERS = dict.fromkeys(("hosts", "packages", "reads", "writes", "secrets", "plain_secrets"), TEXTS)
 REQUEST = _object(
+    {"tool_name": _said("such as fetch_exchange_rate", {"type": "string", "pattern": NAME_PATTERN})},
     {
-        "tool_name": _said("such as fetch_exchange_rate", {"type": "string", "pattern": NAME_PATTERN}),
         "description": _said("one clear sentence: what it does and returns", _text(2000, 1)),
-    },
-    {
+        "source": _said(
+            "the tool, written by whoever asks: one Python file with that function. What it says of itself need not "
+            "be said again, and no model is asked",
+            _text(300_000, 1),
+        ),
         "input_params": _said("as in a signature: amount: float, currency: str = 'USD'", _text(20_000)),
         "return_type": _said("an annotation: float, list[dict[str, str]]", _text(2000)),
         "example": _said("calls, each with its value if that is certain: add(1, 2) == 3; one a line", _text(20_000)),
@@ -65,7 +68,7 @@ REQUEST = _object(
         "reason": _said("what the tools lack that are there already", _text(2000)),
     },
     closed=True,
-)
+) | {"anyOf": [{"required": ["description"]}, {"required": ["source"]}]}
 CALL = _object(
     {},
     {
@@ -143,7 +146,33 @@ _OUTCOME = _object(
         "output": _said("what it printed, capped", TEXT),
         "usage": _object({"wall_s": NUMBER, "cpu_s": NUMBER}),
     },
-    {"egress": TEXTS},
+    {"egress": TEXTS, "question": _said("the number of what a person has to answer first: needs-approval", WHOLE)},
+)
+_CHECK = _object(
+    {
+        "check": TEXT,
+        "passed": _said("null: it could not run", {"type": ["boolean", "null"]}),
+        "detail": _said("of a failed one: what to mend", TEXT),
+        "wall_s": NUMBER,
+        "notes": TEXTS,
+    }
+)
+_HANDED_IN = _object(
+    {
+        "status": {"enum": ["ready", "failed", "needs-approval", "waits", "refused"]},
+        "tool": _said("name@version, once it is there", TEXT),
+        "reason": TEXT,
+        "checks": _said("of what was handed in, in the order in which they ran", {"type": "array", "items": _CHECK}),
+    },
+    {
+        "question": _said("the number of what a person has to answer first: needs-approval", WHOLE),
+        "name": TEXT,
+        "version": WHOLE,
+        "description": TEXT,
+        "arguments": _said("its input schema", ANY_OBJECT),
+        "returns": _said("its output schema", {"type": ["object", "boolean"]}),
+        "untested": _said("what could not be tried without its powers", TEXTS),
+    },
 )
 _RUN = _object(
     {
@@ -219,6 +248,7 @@ SHAPES: Mapping[str, Schema] = {
     "Tool": _TOOL,
     "Tools": _object({"tools": _list("Info"), "total": WHOLE}),
     "Outcome": _OUTCOME,
+    "HandedIn": _HANDED_IN,
     "Run": _RUN,
     "Runs": _object({"runs": _list("Run")}),
     "Event": _EVENT,
