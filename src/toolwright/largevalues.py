@@ -64,13 +64,18 @@ def told_all(name: str, outcomes: Sequence[Outcome], keep: Callable[[Any], str])
     first = outcomes[0]
     if not first.ok and all((one.status, one.detail) == (first.status, first.detail) for one in outcomes):
         return f"None of {len(outcomes)} calls gave a value. {_without_value(name, first)}"
-    results = [_result(one) for one in outcomes]
-    text = as_json(results)
+    made = results(outcomes)
+    text = as_json(made)
     if (size := len(text.encode())) <= MAX_SHOWN:
         return text
     counts = Counter(one.status.value for one in outcomes)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{_headed(results, text, size, keep(results))}\nOf {len(outcomes)} calls: {words}."
+    return f"{_headed(made, text, size, keep(made))}\nOf {len(outcomes)} calls: {words}."
+
+
+def results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """A result for each: `{"status": "ok", "value": …}` or `{"status": …, "detail": …}`, with `files` if it left some."""
+    return [_result(one) for one in outcomes]
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from mcp_types import (
 )
 
 from toolwright.call import Outcome
-from toolwright.mcpdoor.surface import RUN, is_framed
-from toolwright.tool import Verdict
+from toolwright.presented import is_framed
+from toolwright.requested import answer_of
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MOST_FILE_BYTES = 4 * 2**20
 """As much of what a call left is sent along; the rest is named by where it lies."""
-_MENDS = "Mend the source and hand it in again under the same name."
 _SPELLINGS = {"audio/x-wav": "audio/wav"}
 
 
@@ -106,40 +105,9 @@ def _content(name: str, path: Path) -> ContentBlock:
     return EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=plain, text=text))
 
 
-def described(tool: Usable) -> dict[str, Any]:
-    """What a client needs to know to call *tool*."""
-    return {
-        "name": tool.name,
-        "version": tool.number,
-        "description": tool.description,
-        "arguments": dict(tool.input_schema),
-        "returns": dict(tool.output_schema),
-    }
-
-
-def checks_of(verdict: Verdict) -> list[dict[str, Any]]:
-    """Each check with its result and what to mend; what the examiner holds back is no part of it."""
-    return [
-        {"check": one.name, "passed": one.passed}
-        | ({"detail": one.detail} if one.detail else {})
-        | ({"notes": list(one.notes)} if one.notes else {})
-        for one in verdict.checks
-    ]
-
-
 def of_forged(forged: Forged, name: str, handed_in: bool) -> CallToolResult:
     """The tool, its handle and its schema; or the checks that failed, or why there is none."""
-    checks = {"checks": checks_of(forged.verdicts[-1])} if forged.verdicts else {}
-    version = forged.version
-    if version is not None and version.state == "validated":
-        return said({"status": "waits", "tool": str(version), "reason": forged.reason, **checks}, error=True)
-    if version is not None:
-        known = {"status": "ready", "tool": str(version), **described(version)}
-        untested = {"untested": list(version.verdict.untested)} if version.verdict.untested else {}
-        there = "" if forged.won else "It was there already; nothing was made. "
-        return said({**known, **checks, **untested, "reason": f'{there}Call {RUN} with the name "{version.name}".'})
-    failed = forged.verdicts[-1].failed if forged.verdicts and forged.pending is None else None
-    if failed is None:
-        return in_words(forged.reason or f"{name} was not made.", "refused", **checks)
-    text = f"{name} was not made: check {failed.name} failed. {failed.detail}"
-    return in_words(f"{text}\n{_MENDS}" if handed_in else text, "failed", **checks)
+    came = answer_of(forged, name, handed_in)
+    if came.status in ("ready", "waits"):
+        return said(came.to_json(), error=came.status == "waits")
+    return in_words(came.text, came.status, **came.more)
