@@ -127,6 +127,7 @@ class FixedCalls(Errands):
 
     def _wanted(self, name: str, given: Given, version: int | None) -> Outcome | ToRun | Asked:
         """What is to be done, read; the Outcome where that is all."""
+        _ = self._parts  # UserError of one that is closed
         arguments = read_arguments(given)
         if isinstance(arguments, Unreadable):
             return _bad(f"Its arguments are not a JSON object: {as_json(arguments.text[:500])}", "arguments")

@@ -74,7 +74,7 @@ def told_all(name: str, outcomes: Sequence[Outcome], keep: Callable[[Any], str])
 
 
 def results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """A result for each: `{"status": "ok", "value": …}` or `{"status": …, "detail": …}`, with `files` if it left some."""
+    """A result for each: `{"status": "ok", "value": …}` or `{"status": …, "detail": …}`, with the `files` it left."""
     return [_result(one) for one in outcomes]
 
 

@@ -22,9 +22,9 @@ _ONLY_BELOW = ("anyOf", "oneOf", "allOf", "enum", "not")
 """What OpenAI and Anthropic take in a tool's arguments, but not at the top of them."""
 _OF_GEMINI = frozenset(
     (
-        *("$defs", "$ref", "$anchor", "$id", "type", "format", "title", "description", "enum", "required"),
-        *("items", "prefixItems", "minItems", "maxItems", "minimum", "maximum", "anyOf", "properties"),
-        "additionalProperties",
+        *("$defs", "$ref", "type", "format", "title", "description", "default", "enum", "anyOf", "items", "properties"),
+        *("required", "additionalProperties", "minItems", "maxItems", "minLength", "maxLength", "pattern", "minimum"),
+        *("maximum", "minProperties", "maxProperties"),
     )
 )
 """The part of JSON Schema that Gemini reads."""
@@ -121,7 +121,7 @@ def _each(schema: Any, change: Callable[[Schema], Schema]) -> Any:
 
 
 def _with_items(schema: Schema) -> Schema:
-    """OpenAI refuses an array that does not say what is in it, and counts `prefixItems` as not saying it."""
+    """OpenAI refuses an array that does not say what is in it; there and with Gemini `prefixItems` says nothing."""
     if schema.get("type") != "array" or isinstance(schema.get("items"), Mapping):
         return schema
     rest = {key: value for key, value in schema.items() if key not in ("prefixItems", "items")}
@@ -136,7 +136,7 @@ def _read_by_gemini(schema: Schema) -> Schema:
     """What Gemini reads of a schema; what it does not is said in words where that helps."""
     if "$ref" in schema:
         return {"$ref": schema["$ref"]}  # nothing may stand beside it
-    given = dict(schema)
+    given = _with_items(schema) if "prefixItems" in schema else dict(schema)
     if "const" in given:
         given["enum"] = [given["const"]]
     if "oneOf" in given:
