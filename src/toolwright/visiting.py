@@ -41,6 +41,8 @@ class Came:
     """That of the run whose tool calls it goes on with."""
     unanswered: tuple[str, ...] = ()
     """The ids of those calls."""
+    one: bool = False
+    """Whether its id is its own for good: what was begun under it is it, in whatever process (a durable engine's)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,12 @@ class Visits:
         """The run for it. UserError where another process has the one that waits."""
         await self.house.registry.opened()
         book = HeldBook(self.house.journal)
-        run = None
-        if came.before and came.unanswered:
-            run_id = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {came.before}")
+        run, name = None, ""
+        for name in [came.agent_run] * came.one + [came.before] * bool(came.before and came.unanswered):
+            run_id = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {name}")
             run = await asyncio.to_thread(self.known, run_id)
+            if run is not None:
+                break
         fresh = run is None
         if run is None:
             run = Run(
@@ -104,7 +108,8 @@ class Visits:
                 settings={**asdict(self.options), "visiting": True},
             )
         visit = await self.open(run, fresh=fresh)
-        await asyncio.to_thread(book.began, f"{self.toolset_id} {came.agent_run}", run.id)
+        if fresh or name != came.agent_run:
+            await asyncio.to_thread(book.began, f"{self.toolset_id} {came.agent_run}", run.id)
         await visit.expects(came.unanswered)
         return visit
 
