@@ -42,9 +42,10 @@ class GuestToolset(ToolwrightToolset):
         """A toolset for this one run."""
         own = GuestToolset(self._visits, self._asks, bridge=self._bridge, guide=self._guide)
         before, unanswered = _open_calls(_carried(ctx, "messages", ()))
-        came = Came(
-            words(_carried(ctx, "prompt", None)), ctx.run_id or "", before, tuple(unanswered), one=bool(ctx.run_id)
-        )
+        prompt, agent_run = words(_carried(ctx, "prompt", None)), ctx.run_id or ""
+        # In an engine's unit of work there may be steps and calls before it: they are not made again.
+        starts = ctx.run_step <= 1 and not ctx.tool_call_id
+        came = Came(prompt, agent_run, before, tuple(unanswered), bool(agent_run), starts)
         own._visit = await self._bridge(self._visits.opened(came))
         own._bench = own._visit.bench
         own._unanswered = unanswered
