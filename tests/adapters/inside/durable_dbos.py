@@ -16,7 +16,7 @@ from docs_support.world import has_full_sandbox
 from outside.endpoint import calls, says
 
 pytestmark = pytest.mark.skipif(not has_full_sandbox(), reason="a host can be granted in the full sandbox only")
-PROGRAM = Path(__file__).with_name("durable_program.py")
+PROGRAM = Path(__file__).with_name("dbos_program.py")
 ROLES = ("generator", "examiner")
 
 

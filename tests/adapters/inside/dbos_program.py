@@ -1,4 +1,4 @@
-"""`python durable_program.py HOME URL WORKFLOW MODE [HISTORY CALL]`: an agent in a DBOS workflow, begun or gone on with.
+"""`python dbos_program.py HOME URL WORKFLOW MODE [HISTORY CALL]`: an agent in a DBOS workflow, begun or gone on with.
 
 MODE is two words: `begin` or `resume`, and `workflow` or `units` (where our toolset runs).
 """
