@@ -155,9 +155,13 @@ class FixedCalls(Errands):
         answer = answer_of(forged, asked.name, bool(asked.source))
         if answer.status == "ready":
             return Outcome(Status.OK, answer.to_json())
-        mends = answer.status == "failed" and asked.source
-        status = Status.BAD_CALL if mends else Status.NEEDS_APPROVAL if answer.status == "waits" else Status.DENIED
-        return Outcome(status, detail=answer.text, reason=answer.status)
+        if answer.status == "waits":
+            return Outcome(Status.NEEDS_APPROVAL, detail=answer.text, reason="not-promoted")
+        if answer.status == "refused":
+            return Outcome(Status.DENIED, detail=answer.text, reason="refused")
+        return (
+            _bad(answer.text, "failed") if asked.source else Outcome(Status.DENIED, detail=answer.text, reason="failed")
+        )
 
     def _not_made(self, asked: Asked, errand: str, error: ToolwrightError) -> Outcome:
         """How a request ended that had no answer; raises what is no matter of the request."""

@@ -62,9 +62,8 @@ class Hosting(ABC):
         from toolwright.adapters.schemas import MOST, in_form
 
         registry = self._parts.registry
-        own = registry.own.all() if registry.own else []
-        every = registry.list(every=True)
-        infos = in_order(registry.list(), every, own)
+        own = registry.own.names() if registry.own else []
+        infos = in_order(registry.list(), own, lambda name: min(one.created_at for one in registry.history(name)))
         if names is not None:
             known = {one.name: one for one in infos}
             if unknown := [one for one in names if one not in known]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from toolwright.listing import ToolInfo
-from toolwright.owntools import OwnTool, Usable
+from toolwright.owntools import Usable
 from toolwright.requests import FIXED
 from toolwright.workbench import FIXED_TOOLS
 
@@ -100,20 +100,18 @@ def hints_of(info: ToolInfo) -> Hints:
     return Hints(not writes, writes, any(one.startswith("host ") for one in info.powers))
 
 
-def in_order(infos: Sequence[ToolInfo], every: Sequence[ToolInfo], own: Sequence[OwnTool]) -> list[ToolInfo]:
-    """*infos* in the order in which their names came: own tools first, then those of the shelf, by *every* version.
+def in_order(infos: Sequence[ToolInfo], own: Sequence[str], first: Callable[[str], float]) -> list[ToolInfo]:
+    """*infos* in the order in which their names came: *own* tools as they stand there, then those of the shelf.
 
-    What is made later stands behind what was there, and a new version stands where its tool stood.
+    *first* says when the first version of a name was made: what is made later stands behind what was there, and a new
+    version stands where its tool stood.
     """
-    mine = {tool.name: place for place, tool in enumerate(own)}
-    came: dict[str, float] = {}
-    for one in every:
-        came[one.name] = min(one.created_at, came.get(one.name, one.created_at))
+    places = {name: place for place, name in enumerate(own)}
 
     def place(info: ToolInfo) -> tuple[int, float, str]:
         if info.origin == "host":
-            return 0, mine.get(info.name, len(mine)), info.name
-        return 1, came.get(info.name, info.created_at), info.name
+            return 0, places.get(info.name, len(places)), info.name
+        return 1, info.created_at if info.number == 1 else first(info.name), info.name
 
     return sorted((one for one in infos if one.name not in FIXED), key=place)
 

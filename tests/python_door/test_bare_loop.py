@@ -107,6 +107,15 @@ def test_where_no_model_can_write_it_the_caller_is_told_to(tmp_path, monkeypatch
     assert "hand it in as `source`" in outcome.detail
 
 
+def test_what_our_own_generator_cannot_make_is_denied_with_the_check(tmp_path):
+    with Endpoint(Maker((ASKED, WRONG))) as endpoint:
+        with Toolwright("openai:x", base_url=endpoint.url, home=tmp_path) as tw:
+            outcome = tw.call("request_new_tool", ASKED)
+    assert (outcome.status, outcome.reason) == (Status.DENIED, "failed")
+    assert "check examples failed" in outcome.detail
+    assert "hand it in" not in outcome.detail
+
+
 def test_where_nothing_may_be_made_that_is_said(tmp_path):
     with Toolwright(home=tmp_path, max_new_tools=0) as tw:
         outcome = tw.call("request_new_tool", {**ASKED, "source": RIGHT})
