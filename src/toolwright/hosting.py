@@ -40,6 +40,7 @@ class Hosting(ABC):
     def toolset(self, *, id: str = "toolwright", approvals: Asks = "house") -> ToolwrightToolset:  # noqa: A002
         """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools.
 
+        *id* names its work for durable engines, which find their runs again by it (docs/pydantic-ai.md).
         *approvals* `house`: `approve` is asked, or the setting `approvals.away` heeded. `framework`: a call that needs
         a yes is deferred, and the agent's run ends with `DeferredToolRequests` (docs/approvals.md).
         """

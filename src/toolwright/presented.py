@@ -113,7 +113,9 @@ def in_order(infos: Sequence[ToolInfo], own: Sequence[str], first: Callable[[str
             return 0, places.get(info.name, len(places)), info.name
         return 1, info.created_at if info.number == 1 else first(info.name), info.name
 
-    return sorted((one for one in infos if one.name not in FIXED), key=place)
+    # An own tool stands before the one of its name on the shelf, here as in a call.
+    meant = [one for one in infos if one.name not in FIXED and (one.origin == "host" or one.name not in places)]
+    return sorted(meant, key=place)
 
 
 def is_framed(schema: Mapping[str, Any]) -> bool:

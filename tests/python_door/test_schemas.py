@@ -197,6 +197,17 @@ def test_a_choice_at_the_top_and_a_reference_in_a_schema_of_ones_own(tmp_path, f
         assert arguments["properties"] == {"tree": {"$ref": "#/$defs/tree"}, "text": {"anyOf": [{}, {"enum": [1]}]}}
 
 
+def test_an_own_tool_stands_for_the_one_of_its_name_on_the_shelf(home):
+    def zeta() -> str:
+        """Say something else."""
+        return "mine"
+
+    with Toolwright(home=home, tools=[zeta]) as tw:
+        assert names_of("mcp", tw.schemas("mcp")) == [*FIXED, "zeta", "odd", "add"]
+        assert tw.schemas("mcp")[3]["description"] == "Say something else."
+        assert tw.call("zeta").value == "mine"
+
+
 def test_which_and_how_many_can_be_said(tw):
     assert names_of("mcp", tw.schemas("mcp", limit=2)) == [*FIXED, "greet", "zeta"]
     assert names_of("mcp", tw.schemas("mcp", limit=0)) == FIXED

@@ -107,6 +107,25 @@ def test_in_units_such_a_name_is_the_frameworks_to_answer_and_run_tool_is_ours(p
 
 
 @pytest.mark.parametrize("where", ["workflow", "units"])
+def test_calls_of_one_answer_run_one_after_the_other(place, where):
+    look = ("run_tool", {"name": "look", "arguments": {"path": "x"}})
+    script = [calls(("request_new_tool", place.asked), look, look), says("Well.")]
+    first = Killer.__call__
+    place.speaker.__class__ = type(
+        "Scripted",
+        (Killer,),
+        {"__call__": lambda self, one: first(self, one) if one.role in ROLES else script.pop(0)},
+    )
+    assert ended(start(place, f"begin {where}"))["output"] == "Well."
+    made, *looked = place.endpoint.requests[-1].results
+    assert made.startswith("look is ready.")
+    assert looked == ["5", "5"]
+    with place.open() as tw:
+        (run,) = tw.runs()
+        assert (run.status, run.made) == ("complete", ("look@1",))
+
+
+@pytest.mark.parametrize("where", ["workflow", "units"])
 def test_a_question_of_the_framework_ends_the_workflow_and_is_answered_in_the_next(place, where):
     first = ended(start(place, f"begin {where}", "", ""))
     (call,) = first["waits"]

@@ -68,6 +68,8 @@ def test_a_tool_is_made_in_one_activity_and_called_in_the_next_and_one_that_is_t
         worker = Worker(tw)
         # The activity's answer was lost: Temporal has it run again, by another worker.
         assert await worker.call(1, "call_0", "request_new_tool", place.asked) == made
+        run = {"name": "look", "arguments": {"path": "x"}}
+        assert await worker.call(1, "call_1", "run_tool", run) == "5", "of the same answer, in an activity of its own"
         assert await worker.tools(2) == ["search_tools", "request_new_tool", "run_tool", "look"]
         assert await worker.call(2, "call_0", "look", {"path": "x"}) == "5"
         hits = place.page.hits
