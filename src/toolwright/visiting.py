@@ -44,7 +44,7 @@ class Came:
     one: bool = False
     """Whether its id is its own for good: what was begun under it is it, in whatever process (a durable engine's)."""
     starts: bool = False
-    """Whether it stands before its first step, at the first time or anew."""
+    """Whether it stands before its first step, at the first time or anew; else amid it, in an engine's unit of work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,16 @@ class GuestToolset(ToolwrightToolset):
 
     async def for_run(self, ctx: RunContext[Any]) -> GuestToolset:
         """A toolset for this one run."""
+        return await self._opened(ctx, starts=True)
+
+    async def in_unit(self, ctx: RunContext[Any]) -> GuestToolset:
+        """For `DynamicToolset(toolset.in_unit, id=…)`: a toolset for one unit of an engine's work in a run."""
+        return await self._opened(ctx, starts=False)
+
+    async def _opened(self, ctx: RunContext[Any], *, starts: bool) -> GuestToolset:
         own = GuestToolset(self._visits, self._asks, bridge=self._bridge, guide=self._guide)
         before, unanswered = _open_calls(_carried(ctx, "messages", ()))
         prompt, agent_run = words(_carried(ctx, "prompt", None)), ctx.run_id or ""
-        # In an engine's unit of work there may be steps and calls before it: they are not made again.
-        starts = ctx.run_step <= 1 and not ctx.tool_call_id
         came = Came(prompt, agent_run, before, tuple(unanswered), bool(agent_run), starts)
         own._visit = await self._bridge(self._visits.opened(came))
         own._bench = own._visit.bench

@@ -28,7 +28,7 @@ agent = Agent(
     OpenAIChatModel("anything", provider=OpenAIProvider(base_url=url, api_key="none")),
     name="clerk",
     output_type=[str, DeferredToolRequests],
-    toolsets=[toolset if where == "workflow" else DynamicToolset(toolset.for_run, id="shelf")],
+    toolsets=[toolset if where == "workflow" else DynamicToolset(toolset.in_unit, id="shelf")],
     capabilities=[DBOSDurability()],
 )
 

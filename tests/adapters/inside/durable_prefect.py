@@ -29,7 +29,7 @@ toolset = tw.toolset(id="shelf")
 agent = Agent(
     OpenAIChatModel("anything", provider=OpenAIProvider(base_url=url, api_key="none")),
     name="clerk",
-    toolsets=[toolset if where == "workflow" else DynamicToolset(toolset.for_run, id="shelf")],
+    toolsets=[toolset if where == "workflow" else DynamicToolset(toolset.in_unit, id="shelf")],
     capabilities=[PrefectDurability()],
 )
 said = []

@@ -29,7 +29,7 @@ class Worker:
         self.agent = Agent(
             TestModel(),
             name="clerk",
-            toolsets=[DynamicToolset(toolset.for_run, id="shelf")],
+            toolsets=[DynamicToolset(toolset.in_unit, id="shelf")],
             capabilities=[TemporalDurability()],
         )
         found = TemporalDurability.from_agent(self.agent).temporal_activities
