@@ -75,7 +75,8 @@ async def show(asked: Asked) -> Response:
 async def call(asked: Asked) -> Response:
     """Call a tool; whatever came of it is an Outcome."""
     arguments = asked.body.get("arguments", {})
-    outcome = await asked.tw.acall(_name(asked), arguments, version=asked.body.get("version"))
+    # Not `acall`: that answers the fixed tools, too, and who may call a tool may not have one made.
+    (outcome,) = await asked.tw.amap(_name(asked), [arguments], version=asked.body.get("version"))
     return Json(outcome_as_json(outcome))
 
 
