@@ -17,14 +17,15 @@ from toolwright import settings as settings_module
 from toolwright.answering import Answering
 from toolwright.cataloguing import Cataloguing
 from toolwright.consent import Approve
-from toolwright.errands import Errands
 from toolwright.errors import UserError
+from toolwright.fixedcalls import FixedCalls
 from toolwright.hosting import Hosting
 from toolwright.household import Options
 from toolwright.looping import on_this_loop
 from toolwright.making import Making
 from toolwright.policy import ApprovalAnswer
 from toolwright.portal import CLOSED, Portal, at_exit
+from toolwright.requested import Requested
 from toolwright.runs import RunResult
 from toolwright.settings import Settings
 from toolwright.trace import Event, Run, Silence, Sink, is_run_id, new_run_id
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from toolwright.sandbox import Sandbox
 
 
-class Toolwright(Upkeep, Errands, Answering, Cataloguing, Hosting):
+class Toolwright(Upkeep, FixedCalls, Answering, Cataloguing, Hosting):
     """An agent that makes the tools it lacks. A context manager; thread-safe; many runs at once.
 
     *approve* decides about powers that policy asks for: True (yes to all), a function of an ApprovalRequest that
@@ -80,7 +81,7 @@ class Toolwright(Upkeep, Errands, Answering, Cataloguing, Hosting):
         self._approve = _approval(approve)
         self._sink = sink or Silence()
         self._portal = Portal()
-        self._guests = {}
+        self._guests, self._requested = {}, Requested()
         self._closed = False
         self._closing = threading.Lock()
         own = own_tools(self.settings, self._portal, tools, toolsets, mcp, self._warn)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolwright.errors import EditedError, NotFoundError
+from toolwright.requested import answer_of
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
     from toolwright.call import Outcome
     from toolwright.forge import Forged
     from toolwright.listing import ToolInfo
-    from toolwright.owntools import Usable
     from toolwright.store.asked import Asked
     from toolwright.store.calls import Stats
     from toolwright.store.tokens import TokenInfo
@@ -179,36 +179,15 @@ def checks_as_json(verdict: Verdict) -> list[dict[str, Any]]:
     ]
 
 
-def described(tool: Usable) -> dict[str, Any]:
-    """What is needed to know to call *tool*."""
-    return {
-        "name": tool.name,
-        "version": tool.number,
-        "description": tool.description,
-        "arguments": dict(tool.input_schema),
-        "returns": dict(tool.output_schema),
-    }
+def forged_as_json(forged: Forged, name: str, *, call: str) -> dict[str, Any]:
+    """What came of *name*, whose source was handed in; `checks` of the last attempt with all that is known of them.
 
-
-def forged_as_json(forged: Forged, name: str, *, call: str, mends: str = "") -> dict[str, Any]:
-    """What came of a request for the tool *name*: `ready` with its handle and schemas, `waits`, `failed`, `refused`.
-
-    `checks` are those of the last attempt. *call* says how it is called, *mends* what to do about a failed check.
+    *call* says how the tool is called.
     """
-    version, last = forged.version, forged.verdicts[-1] if forged.verdicts else None
-    checks = {"checks": checks_as_json(last) if last else []}
-    if version is not None and version.state == "validated":
-        return {"status": "waits", "tool": str(version), "reason": forged.reason, **checks}
-    if version is not None:
-        there = "" if forged.won else "It was there already; nothing was made. "
-        untested = {"untested": list(version.verdict.untested)}
-        known = {"status": "ready", "tool": str(version), "reason": f"{there}{call}"}
-        return {**known, **described(version), **checks, **untested}
-    failed = last.failed if last and forged.pending is None else None
-    if failed is None:
-        return {"status": "refused", "tool": "", "reason": forged.reason or f"{name} was not made.", **checks}
-    why = f"{name} was not made: check {failed.name} failed. {failed.detail}"
-    return {"status": "failed", "tool": "", "reason": f"{why}\n{mends}" if mends else why, **checks}
+    came = answer_of(forged, name, True, call)
+    untested = {"untested": list(forged.version.verdict.untested)} if came.status == "ready" and forged.version else {}
+    checks = checks_as_json(forged.verdicts[-1]) if forged.verdicts else []
+    return {"tool": "", **came.to_json(), **untested, "checks": checks}
 
 
 def outcome_as_json(outcome: Outcome) -> dict[str, Any]:

@@ -63,9 +63,17 @@ class HeldBook:
         """Keep what a run has come to."""
         self._add(Place(run_id, 0, "notes"), notes)
 
-    def notes(self, run_id: str) -> dict[str, Any] | None:
-        """What it had come to."""
-        return self._newest(Place(run_id, 0, "notes"))
+    def notes(self, run_id: str, starts: str = "") -> dict[str, Any] | None:
+        """What it had come to: of late, or when the agent's own run *starts* began for the first time."""
+        newest = self._newest(Place(run_id, 0, "notes"))
+        if not starts:
+            return newest
+        place = Place(run_id, 0, f"starts {starts}")
+        before = self._journal.get("tool", place)
+        if before is not None:
+            return json.loads(before) or None
+        self._journal.put("tool", place, json.dumps(newest or {}).encode())
+        return newest
 
     def hold(self, run_id: str, call_id: str, held: Held) -> None:
         """Note that the call *call_id* of a run waits."""
@@ -174,3 +182,11 @@ def bound(said: Any, asked: Asked, first: bool) -> bool:
     if not given:
         return first
     return given.items() <= {"question": asked.id, "digest": asked.request.question.digest}.items()
+
+
+def with_no(text: str, asked: Asked | None) -> str:
+    """*text*, with the reason of a no to *asked* where it was mended and the text does not say so."""
+    answer = None if asked is None else asked.answer
+    if asked is None or answer is None or not answer.mends or answer.reason in text:
+        return text
+    return f"A person said no to what was asked for at first (question {asked.id}): {answer.reason}\n{text}"

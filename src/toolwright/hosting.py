@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from toolwright.consent import Approve
-from toolwright.errors import UserError
+from toolwright.errors import NotFoundError, UserError
 from toolwright.household import Options
 from toolwright.portal import Portal
+from toolwright.presented import fixed, in_order, of_info
 from toolwright.wiring import Parts
 
 if TYPE_CHECKING:
+    from toolwright.adapters.schemas import Form
     from toolwright.guestruns import GuestRuns
     from toolwright.toolset import ToolwrightToolset
     from toolwright.visiting import Asks, Visits
@@ -36,6 +39,7 @@ class Hosting(ABC):
     def toolset(self, *, id: str = "toolwright", approvals: Asks = "house") -> ToolwrightToolset:  # noqa: A002
         """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools.
 
+        *id* names its work for durable engines, which find their runs again by it (docs/pydantic-ai.md).
         *approvals* `house`: `approve` is asked, or the setting `approvals.away` heeded. `framework`: a call that needs
         a yes is deferred, and the agent's run ends with `DeferredToolRequests` (docs/approvals.md).
         """
@@ -43,6 +47,32 @@ class Hosting(ABC):
 
         visits = self._visits(id, approvals)
         return GuestToolset(visits, approvals, bridge=self._portal.run_from_loop)
+
+    def schemas(
+        self, form: Form, *, names: Sequence[str] | None = None, limit: int | None = None, source: bool = False
+    ) -> list[dict[str, Any]]:
+        """What an SDK takes as `tools`, for a loop of your own that answers with `call`.
+
+        *form*: `openai-chat`, `openai-responses`, `anthropic`, `gemini`, `mcp`. The fixed tools come first, then your
+        own, then those of the shelf in the order in which they came: what is made later stands at the end, and a new
+        version in the place of the old. At most *limit* (100) stand beside the fixed; the others are found by
+        `search_tools` and called through `run_tool`. *names*: these and no others, in this order. With *source* the
+        model is asked to write the tools that it requests. UserError; NotFoundError for a name that nobody has.
+        """
+        from toolwright.adapters.schemas import MOST, in_form
+
+        registry = self._parts.registry
+        own = registry.own.names() if registry.own else []
+        infos = in_order(registry.list(), own, lambda name: min(one.created_at for one in registry.history(name)))
+        if names is not None:
+            known = {one.name: one for one in infos}
+            if unknown := [one for one in names if one not in known]:
+                raise NotFoundError(f"No tool is named {unknown[0]!r}; `toolwright tools` lists them.")
+            infos = [known[one] for one in dict.fromkeys(names)]
+        most = limit if limit is not None else len(infos) if names is not None else MOST
+        if most < 0:
+            raise UserError(f"limit={limit} is no number of tools; give 0 or more.")
+        return in_form(form, [*fixed(source=source), *map(of_info, infos[:most])])
 
     def guest_runs(self, *, id: str, approvals: Asks = "house") -> GuestRuns:  # noqa: A002
         """What an adapter to a framework stands on: its threads and tool calls go in, what they are answered comes out.

@@ -92,12 +92,17 @@ def told_all(name: str, outcomes: Sequence[Outcome], keep: Callable[[Any], str])
     first = outcomes[0]
     if not first.ok and all((one.status, one.detail) == (first.status, first.detail) for one in outcomes):
         return f"None of {len(outcomes)} calls gave a value. {_without_value(name, first)}"
-    results = [_result(one) for one in outcomes]
-    if (long := large(results, keep)) is None:
-        return as_json(results)
+    made = results(outcomes)
+    if (long := large(made, keep)) is None:
+        return as_json(made)
     counts = Counter(one.status.value for one in outcomes)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
     return f"{_headed(long)}\nOf {len(outcomes)} calls: {words}."
+
+
+def results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """A result for each: `{"status": "ok", "value": …}` or `{"status": …, "detail": …}`, with the `files` it left."""
+    return [_result(one) for one in outcomes]
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

@@ -87,6 +87,10 @@ class ToolwrightToolset(AbstractToolset[Any]):
         own._bench = await self._bridge(self._begin(words(ctx.prompt)))
         return own
 
+    async def in_unit(self, ctx: RunContext[Any]) -> ToolwrightToolset:
+        """For a `DynamicToolset`, whose every unit of work in a durable engine opens the run for itself."""
+        return await self.for_run(ctx)
+
     async def __aenter__(self) -> Self:
         """Nothing to open: the bench stands since `for_run`."""
         self._before = sys.exc_info()[1]

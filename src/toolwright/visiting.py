@@ -14,7 +14,7 @@ from typing import Any, Literal
 from toolwright.call import FileRef, Status
 from toolwright.consent import Approve, Consent, Desk
 from toolwright.errors import NotFoundError, RefusedError, UnansweredError, UserError
-from toolwright.heldcalls import Held, HeldBook, bound, key_of, waits
+from toolwright.heldcalls import Held, HeldBook, bound, key_of, waits, with_no
 from toolwright.household import House, Options, workbench
 from toolwright.policy import ApprovalAnswer
 from toolwright.runs import held as run_held
@@ -41,6 +41,10 @@ class Came:
     """That of the run whose tool calls it goes on with."""
     unanswered: tuple[str, ...] = ()
     """The ids of those calls."""
+    one: bool = False
+    """Whether its id is its own for good: what was begun under it is it, in whatever process (a durable engine's)."""
+    starts: bool = False
+    """Whether it stands before its first step, at the first time or anew; else amid it, in an engine's unit of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,12 @@ class Visits:
         """The run for it. UserError where another process has the one that waits."""
         await self.house.registry.opened()
         book = HeldBook(self.house.journal)
-        run = None
-        if came.before and came.unanswered:
-            run_id = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {came.before}")
+        run, name = None, ""
+        for name in [came.agent_run] * came.one + [came.before] * bool(came.before and came.unanswered):
+            run_id = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {name}")
             run = await asyncio.to_thread(self.known, run_id)
+            if run is not None:
+                break
         fresh = run is None
         if run is None:
             run = Run(
@@ -106,8 +112,9 @@ class Visits:
                 started_at=time.time(),
                 settings={**asdict(self.options), "visiting": True},
             )
-        visit = await self.open(run, fresh=fresh)
-        await asyncio.to_thread(book.began, f"{self.toolset_id} {came.agent_run}", run.id)
+        visit = await self.open(run, fresh=fresh, starts=came.agent_run if came.one and came.starts else "")
+        if fresh or name != came.agent_run:
+            await asyncio.to_thread(book.began, f"{self.toolset_id} {came.agent_run}", run.id)
         await visit.expects(came.unanswered)
         return visit
 
@@ -120,8 +127,11 @@ class Visits:
         lost = "prompts" in run.settings.get("removed", ())
         return None if lost or run.namespace != self.options.namespace else run
 
-    async def open(self, run: Run, *, fresh: bool = False) -> Visit:
-        """*run*, held by this process until the end of the visit. UserError where another process has it."""
+    async def open(self, run: Run, *, fresh: bool = False, starts: str = "") -> Visit:
+        """*run*, held by this process until the end of the visit. UserError where another process has it.
+
+        *starts*: the agent's run that stands before its first step, whose calls are all made again if it was begun.
+        """
         lock = ExitStack()
         try:
             await asyncio.to_thread(lock.enter_context, run_held(self.house.folder / run.id, run.id))
@@ -131,7 +141,7 @@ class Visits:
             consent = Consent(self.approve, self.house.approvals, self.sink, run.id, desk=desk)
             bench = workbench(self.house, run, self.options, consent, self.sink, threading.Event())
             visit = Visit(self, run, bench, lock)
-            await visit.begin()
+            await visit.begin(starts)
         except BaseException:
             lock.close()
             raise
@@ -165,14 +175,14 @@ class Visit:
         """Calls that wait, by their id there, as far as is known in this process."""
         self._questions: list[int] = list(run.settings.get("questions", ()))
 
-    async def begin(self) -> None:
-        """Begin, or go on where the run stood."""
+    async def begin(self, starts: str = "") -> None:
+        """Begin, or go on where the run stood: when the agent's run *starts* first stood there, if that is given."""
         run = self._run
         self._times = await asyncio.to_thread(self._book.times, run.id)
         told = {"task": run.task, "model": "", "why": "", "surface": run.surface, "continues": ""}
         self._emit("run-started", **told)
         await self.bench.open(run.task)
-        notes = await asyncio.to_thread(self._book.notes, run.id)
+        notes = await asyncio.to_thread(self._book.notes, run.id, starts)
         if notes is not None:
             self.bench.notes.restore(notes)
 
@@ -226,7 +236,7 @@ class Visit:
             asked = await asyncio.to_thread(self._house.asked.get, error.question)
             return await self._held(name, key, called, asked, where, place)
         self._waiting.pop(called.id, None)
-        return _with_no(text, asked if held is not None and goes_on_at == held.asked_at else None)
+        return with_no(text, asked if held is not None and goes_on_at == held.asked_at else None)
 
     def _equal(self, key: str) -> Held | None:
         """What an equal call waits for, or waited: as long as it has not ended, this one goes on with it."""
@@ -376,14 +386,6 @@ class Visit:
 
     def _emit(self, kind: EventKind, **data: Any) -> None:
         self._visits.sink.emit(Event(kind, self.run_id, data))
-
-
-def _with_no(text: str, asked: Asked | None) -> str:
-    """*text*, with the reason of a no to *asked* where it was mended and the text does not say so."""
-    answer = None if asked is None else asked.answer
-    if asked is None or answer is None or not answer.mends or answer.reason in text:
-        return text
-    return f"A person said no to what was asked for at first (question {asked.id}): {answer.reason}\n{text}"
 
 
 def _ending(error: BaseException | None, gap: str) -> tuple[RunStatus, str]:

@@ -64,12 +64,13 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter
 from people.agent_stage import agent_of
 from toolwright import Toolwright
 
-home, url, history, call = sys.argv[1:5]
+home, url, history, call, approvals, *asked_too = sys.argv[1:]
+wrap = (lambda toolset: toolset.approval_required(lambda _, tool, __: tool.name in asked_too)) if asked_too else None
 
 async def main(tw):
     results = DeferredToolResults(approvals={call: True}, metadata={call: {"who": "ada"}})
     messages = ModelMessagesTypeAdapter.validate_json(open(history, "rb").read())
-    agent = agent_of(tw, url, approvals="framework")
+    agent = agent_of(tw, url, approvals=approvals, wrap=wrap)
     print((await agent.run(message_history=messages, deferred_tool_results=results)).output)
 
 with Toolwright("openai:anything", base_url=url, home=home) as tw:

@@ -75,7 +75,9 @@ def test_a_call_that_asks_ends_the_agents_run_and_goes_on_in_another_process_wit
     file = tmp_path / "history.json"
     file.write_bytes(host.history)
     path = ":".join(sys.path)
-    done = place.elsewhere(f"import sys; sys.path[:0] = {path!r}.split(':')\n{ELSEWHERE}", str(file), host.call)
+    done = place.elsewhere(
+        f"import sys; sys.path[:0] = {path!r}.split(':')\n{ELSEWHERE}", str(file), host.call, "framework"
+    )
     assert done.stdout.strip() == "It says 5", done.stderr
     assert told(place) == {"agent": 3, "generator": 1, "examiner": 1}
     assert asked_in(place) == [("approved", "ada")]
@@ -185,6 +187,24 @@ def test_approval_required_of_the_framework_works_over_ours_and_is_no_yes_to_pow
         (run,) = tw.runs()
         assert (run.status, run.made) == ("complete", ("look@1",))
     assert told(place)["generator"] == 1
+
+
+def test_a_tool_that_the_run_made_is_asked_about_by_approval_required_and_runs_in_another_process(office, tmp_path):
+    place = office()
+    host = Host(place, "house", approve=True)
+    host.run(wrap=lambda toolset: toolset.approval_required(lambda _, tool, __: tool.name == "look"))
+    (asked,) = host.output.approvals
+    assert (asked.tool_name, asked.args) == ("look", '{"path": "x"}'), "it is in the array since the step before"
+    file = tmp_path / "history.json"
+    file.write_bytes(host.history)
+    made, hits = told(place)["generator"], place.page.hits
+    code = f"import sys; sys.path[:0] = {':'.join(sys.path)!r}.split(':')\n{ELSEWHERE}"
+    done = place.elsewhere(code, str(file), host.call, "house", "look")
+    assert done.stdout.strip() == "It says 5", done.stderr
+    assert (told(place)["generator"], place.page.hits) == (made, hits + 1)
+    with place.open() as tw:
+        (run,) = tw.runs()
+        assert (run.status, run.made) == ("complete", ("look@1",)), "one run of the home, over both processes"
 
 
 @pytest.mark.long

@@ -65,6 +65,15 @@ def test_a_tool_that_does_not_exist_is_a_problem(door):
         assert (answer.status, answer.reason) == (404, "not-found")
 
 
+def test_who_may_call_tools_has_none_made_by_calling_the_fixed_ones(door):
+    source = 'def double(a: int) -> int:\n    """Double it.\n\n    >>> double(1)\n    2\n    """\n    return 2 * a\n'
+    asked = {"tool_name": "double", "source": source}
+    for name, given in (("request_new_tool", asked), ("search_tools", {"query": "add"}), ("run_tool", {"name": "add"})):
+        got = door.post(f"/v1/tools/{name}/calls", {"arguments": given}, token="runner")
+        assert (got.status, got.reason) == (404, "not-found")
+    assert door.get("/v1/tools/double").reason == "not-found"
+
+
 def test_what_the_door_gives_is_what_the_command_prints(door):
     from cli.shop import as_json, toolwright
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic_ai.exceptions import ApprovalRequired
+from pydantic_ai.exceptions import ApprovalRequired, UserError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart
 from pydantic_ai.tools import RunContext, ToolDenied
 from pydantic_ai.toolsets import ToolsetTool
 
-from toolwright.heldcalls import shown
+from toolwright.heldcalls import key_of, shown
 from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here, words
 from toolwright.trace import Place
 from toolwright.visiting import Asks, Called, Came, Visit, Visits
-from toolwright.workbench import Arguments, Offered
+from toolwright.workbench import Arguments, Offered, Unreadable
+
+__all__ = ["GuestToolset", "ToolwrightToolset"]
 
 
 class GuestToolset(ToolwrightToolset):
-    """Each run of the agent is a run in the home; one that goes on with calls that waited is the same run again."""
+    """What `tw.toolset()` gives: each run of the agent is a run in the home.
+
+    One that goes on with calls that waited is the same run again, and so is one that a durable engine begins anew under
+    its id: what was answered is answered from the record.
+    """
 
     def __init__(
         self, visits: Visits, asks: Asks = "house", *, bridge: Bridge = here, guide: str | None = GUIDE
@@ -34,9 +40,17 @@ class GuestToolset(ToolwrightToolset):
 
     async def for_run(self, ctx: RunContext[Any]) -> GuestToolset:
         """A toolset for this one run."""
+        return await self._opened(ctx, starts=True)
+
+    async def in_unit(self, ctx: RunContext[Any]) -> GuestToolset:
+        """For `DynamicToolset(toolset.in_unit, id=…)`: a toolset for one unit of an engine's work in a run."""
+        return await self._opened(ctx, starts=False)
+
+    async def _opened(self, ctx: RunContext[Any], *, starts: bool) -> GuestToolset:
         own = GuestToolset(self._visits, self._asks, bridge=self._bridge, guide=self._guide)
-        before, unanswered = _open_calls(ctx.messages)
-        came = Came(words(ctx.prompt), ctx.run_id or "", before, tuple(unanswered))
+        before, unanswered = _open_calls(_carried(ctx, "messages", ()))
+        prompt, agent_run = words(_carried(ctx, "prompt", None)), ctx.run_id or ""
+        came = Came(prompt, agent_run, before, tuple(unanswered), bool(agent_run), starts)
         own._visit = await self._bridge(self._visits.opened(came))
         own._bench = own._visit.bench
         own._unanswered = unanswered
@@ -49,7 +63,7 @@ class GuestToolset(ToolwrightToolset):
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         """The array of the step that begins; before the first, what the calls that waited need."""
-        visit, self._messages = self._visit, ctx.messages
+        visit, self._messages = self._visit, _carried(ctx, "messages", ())
         tools = await super().get_tools(ctx)
         if visit is None:
             return tools
@@ -86,9 +100,13 @@ class GuestToolset(ToolwrightToolset):
 
     async def _answered(self, name: str, arguments: Arguments, place: Place, ctx: RunContext[Any]) -> str:
         assert self._visit is not None
-        called = Called(
-            place.step, int(place.position), ctx.tool_call_id or "", ctx.tool_call_approved, ctx.tool_call_metadata
-        )
+        call_id, approved = ctx.tool_call_id or "", ctx.tool_call_approved
+        key = ""
+        if ctx.run_id and call_id:
+            # An engine that goes on with a run makes its calls again: by this each is the one that it was.
+            given = [arguments.text] if isinstance(arguments, Unreadable) else dict(arguments)
+            key = f"{ctx.run_id} {call_id} {key_of('', name, given)[:16]}"
+        called = Called(place.step, int(place.position), call_id, approved, ctx.tool_call_metadata, key=key)
         answer = await self._bridge(self._visit.answer(name, arguments, called))
         if isinstance(answer, str):
             return answer
@@ -99,6 +117,14 @@ class GuestToolset(ToolwrightToolset):
 
 async def _nowhere(_: str) -> Any:
     raise AssertionError("a visit begins in for_run")
+
+
+def _carried(ctx: RunContext[Any], field: str, otherwise: Any) -> Any:
+    """A field of *ctx*, or *otherwise* where a durable engine did not carry it into its unit of work."""
+    try:
+        return getattr(ctx, field)
+    except UserError:
+        return otherwise
 
 
 def _open_calls(messages: Sequence[ModelMessage]) -> tuple[str, dict[str, str]]:

@@ -124,7 +124,7 @@ def call(ctx: click.Context, /, name: str | None, words: tuple[str, ...], helps:
             sys.exit(exit_code(found, EXIT))
         given = _given(tw, wanted, number, words if text is None else [text, *words[1:]])
         with working(f"{wanted} runs"):
-            outcome = tw.call(wanted, given, **places)
+            (outcome,) = tw.map(wanted, [given], **places)
     _report(outcome, options["as_json"])
     sys.exit(EXIT.get(outcome.status, 1))
 

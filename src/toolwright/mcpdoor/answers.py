@@ -24,10 +24,10 @@ from mcp_types import (
 )
 
 from toolwright.call import Outcome
-from toolwright.forms import checks_as_json, forged_as_json
 from toolwright.largevalues import KEY, OUTPUT_TAIL, Large, large
-from toolwright.mcpdoor.surface import RUN, VALUE, is_framed
-from toolwright.tool import Verdict
+from toolwright.mcpdoor.surface import RUN, VALUE
+from toolwright.presented import is_framed
+from toolwright.requested import answer_of
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 MOST_FILE_BYTES = 4 * 2**20
 """As much of what a call left is sent along; the rest is named by where it lies."""
-_MENDS = "Mend the source and hand it in again under the same name."
 _SPELLINGS = {"audio/x-wav": "audio/wav"}
 
 
@@ -151,23 +150,9 @@ def _content(name: str, path: Path) -> ContentBlock:
     return EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=plain, text=text))
 
 
-def checks_of(verdict: Verdict) -> list[dict[str, Any]]:
-    """Each check with its result and what to mend; what the examiner holds back is no part of it."""
-    return [_short(one) for one in checks_as_json(verdict)]
-
-
-def _short(check: Mapping[str, Any]) -> dict[str, Any]:
-    """*check* without what says nothing: a model reads it, and each word of it is paid for."""
-    return {key: check[key] for key in ("check", "passed", "detail", "notes") if check[key] not in ("", [])}
-
-
 def of_forged(forged: Forged, name: str, handed_in: bool) -> CallToolResult:
     """The tool, its handle and its schema; or the checks that failed, or why there is none."""
-    how = f'Call {RUN} with the name "{forged.version.name if forged.version else name}".'
-    told = forged_as_json(forged, name, call=how, mends=_MENDS if handed_in else "")
-    said_of = {key: value for key, value in told.items() if value not in ("", [])}
-    if told["checks"]:
-        said_of["checks"] = [_short(one) for one in told["checks"]]
-    if told["status"] in ("ready", "waits"):
-        return said(said_of, error=told["status"] == "waits")
-    return in_words(said_of.pop("reason"), said_of.pop("status"), **said_of)
+    came = answer_of(forged, name, handed_in)
+    if came.status in ("ready", "waits"):
+        return said(came.to_json(), error=came.status == "waits")
+    return in_words(came.text, came.status, **came.more)

@@ -12,8 +12,8 @@ from mcp_types import Resource, ResourceTemplate, TextResourceContents
 from toolwright.app import Toolwright
 from toolwright.errors import EditedError, NotFoundError
 from toolwright.listing import ToolInfo
-from toolwright.mcpdoor.answers import checks_of
 from toolwright.mcpdoor.surface import VALUE, address
+from toolwright.requested import checks_of
 from toolwright.tool import ToolVersion
 
 TEMPLATE = ResourceTemplate(

@@ -82,9 +82,12 @@ async def show(asked: Asked) -> Response:
 
 async def call(asked: Asked) -> Response:
     """Call a tool; whatever came of it is an Outcome."""
-    name, arguments = _name(asked), asked.body.get("arguments", {})
+    arguments = asked.body.get("arguments", {})
     try:
-        outcome = await asked.tw.acall(name, arguments, version=asked.body.get("version"), approve=asked.later)
+        # Not `acall`: that answers the fixed tools, too, and who may call a tool may not have one made.
+        (outcome,) = await asked.tw.amap(
+            _name(asked), [arguments], version=asked.body.get("version"), approve=asked.later
+        )
     except UnansweredError as error:
         waits = Outcome(Status.NEEDS_APPROVAL, detail=str(error), reason="approval")
         return Json({**outcome_as_json(waits), "question": error.question})
@@ -118,8 +121,7 @@ async def _handed_in(asked: Asked) -> dict[str, Any]:
         told = {"status": "needs-approval", "tool": "", "reason": str(error), "checks": []}
         return {**told, "question": error.question}
     called = forged.version.name if forged.version else name
-    mends = "Mend the source and send it again under the same name."
-    return forged_as_json(forged, name, call=f"POST /v1/tools/{called}/calls calls it.", mends=mends)
+    return forged_as_json(forged, name, call=f"POST /v1/tools/{called}/calls calls it.")
 
 
 async def do(asked: Asked) -> Response:
