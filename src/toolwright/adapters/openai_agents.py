@@ -206,8 +206,8 @@ class _Stay:
 
     async def asks(self, name: str, _: Any, arguments: Mapping[str, Any], call_id: str) -> bool:
         """Whether the call waits for a person. What it comes to otherwise is on record, for when it is invoked."""
-        call = await self._call(name, arguments, call_id)
         async with self._used():
+            call = await self._call(name, arguments, call_id)
             answer = await self.guest.runs.aanswer(self.run_id, call)
             self.looked_at.add(call_id)
             # One question for each interruption: nobody can tell later which of two a yes was to.
@@ -221,9 +221,9 @@ class _Stay:
 
     async def invoked(self, name: str, context: Any, text: str) -> str:
         """What the model reads about its call."""
-        call = await self._call(name, read_arguments(text), context.tool_call_id)
         always = False
         async with self._used():
+            call = await self._call(name, read_arguments(text), context.tool_call_id)
             if self.guest.framework:
                 call, always = await self._heard(context, call)
             answer = await self.guest.runs.aanswer(self.run_id, call)
@@ -259,12 +259,10 @@ class _Stay:
     async def _call(self, name: str, arguments: Arguments, call_id: str) -> GuestCall:
         kept = await self.guest.runs.ataken(f"call {call_id}")
         if kept is None or kept[0] != self.run_id:
-            raise _both(
-                UserError(
-                    f"Toolwright has not seen the answer with the call {call_id} of {name}: its model comes from a "
-                    "name or a RunConfig. Give the runner run_config=run_config(YOURS), with `run_config` of "
-                    "toolwright.adapters.openai_agents; or give a Model to the agent, and none to the RunConfig."
-                )
+            raise UserError(
+                f"Toolwright has not seen the answer with the call {call_id} of {name}: its model comes from a "
+                "name or a RunConfig. Give the runner run_config=run_config(YOURS), with `run_config` of "
+                "toolwright.adapters.openai_agents; or give a Model to the agent, and none to the RunConfig."
             )
         return GuestCall(name, arguments, call_id, kept[1]["step"])
 
