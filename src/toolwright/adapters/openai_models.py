@@ -81,12 +81,12 @@ class _Answer:
         names = {getattr(one, "name", "") for one in self._tools} | self._others
         own = {one.name for one in self._tools if isinstance(one, OurTool)}
         for call in self._calls.values():
-            if call.namespace is None and call.name not in names:
-                # Nobody has it, or the shelf has: the home knows, and says so in words.
-                self._tools.append(self._stay.tool(Offered(call.name, "", ANYTHING)))
-            elif call.name in own and not _can_be_asked_about(call.arguments):
-                # The SDK would ask a person about it, and not us.
-                self._tools.append(self._stay.tool(Offered(call.name, "", ANYTHING), asks=False))
+            # Nobody has it, or the shelf has: the home knows, and says so in words.
+            unknown = call.namespace is None and call.name not in names
+            # Otherwise the SDK asks a person about it, and not us.
+            readable = _can_be_asked_about(call.arguments)
+            if unknown or (call.name in own and not readable):
+                self._tools.append(self._stay.tool(Offered(call.name, "", ANYTHING), asks=readable))
 
 
 class _Watched(Model):

@@ -277,6 +277,7 @@ def test_a_run_that_is_cancelled_stops_the_sandbox(office, streamed):
             while tw.runs()[0].status == "running":
                 await asyncio.sleep(0.01)
             (ended,) = tw.runs()
+            assert "outcome" not in [one.kind for one in tw.events(ended.id)], "no limit has ended it"
             return ended.status
 
     place.speaker.script = [calls(asks_for(place)), calls(LOOK)]
