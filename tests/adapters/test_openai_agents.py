@@ -2,11 +2,11 @@
 
 import pytest
 
-from adapters.venvs import tests_in
+from adapters import venvs
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("openai-agents"), pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("file", ["agents_runs.py", "agents_asks.py"])
 def test_in_its_environment(file):
-    tests_in("openai-agents", file)
+    venvs.tests_in("openai-agents", file)

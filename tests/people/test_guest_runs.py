@@ -112,3 +112,16 @@ def test_calls_of_one_run_come_one_after_the_other(office):
     with place.open(approve=True) as tw:
         assert asyncio.run(all_at_once(tw)) == ["5"] * 5
     assert place.page.hits >= 5
+
+
+def test_a_name_is_given_to_one_run_and_once(office):
+    place = office()
+    with place.open() as tw:
+        runs, others = tw.guest_runs(id="test"), tw.guest_runs(id="other")
+        run = runs.begin("Look at the page.")
+        assert runs.taken("call 7") is None
+        assert runs.take(run, "call 7", {"step": 2})
+        assert not runs.take(runs.begin("Look again."), "call 7")
+        assert not runs.take(run, "call 7")
+        assert others.take(run, "call 7"), "each adapter has names of its own"
+        assert asyncio.run(runs.ataken("call 7")) == (run, {"step": 2})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -144,7 +143,8 @@ class _Watched(Model):
         asked = (system_instructions, input, model_settings, tools, output_schema, handoffs, tracing)
         there = {"previous_response_id": previous_response_id, "conversation_id": conversation_id}
         answer: _Answer | None = None
-        async with aclosing(super().stream_response(*asked, **there, prompt=prompt)) as events:
+        events: Any = super().stream_response(*asked, **there, prompt=prompt)
+        try:
             async for event in events:
                 answer = answer or self._begun(tools, handoffs, output_schema, any(there.values()))
                 if answer is not None and event.type in ("response.output_item.added", "response.output_item.done"):
@@ -152,6 +152,9 @@ class _Watched(Model):
                 elif answer is not None and event.type == "response.completed":
                     await answer.over(event.response.output)
                 yield event
+        finally:
+            if hasattr(events, "aclose"):  # whoever leaves off leaves the plain one's request open otherwise
+                await events.aclose()
 
     async def _cleanup_on_run_end(self, owner: object) -> None:
         """The agent's run has ended, however: so do those in the home."""

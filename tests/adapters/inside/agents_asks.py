@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from agents import Runner, RunState, function_tool
-from agents_stage import Scripted, helper, of_agent, results, scripted, told
+from agents_stage import Scripted, Streaming, helper, of_agent, results, scripted, told
 from office import office
 
 from cli.shop import Page
@@ -254,6 +254,43 @@ def test_of_several_calls_those_that_need_no_yes_run_once_and_those_that_wait_af
     assert (noted, place.page.hits) == (["a"], hits + 2)
 
 
+READ = '''
+from pathlib import Path
+
+
+def read_note(folder: str) -> str:
+    """Read the note in a folder."""
+    return (Path(folder) / "note.txt").read_text()
+'''
+
+
+def test_a_yes_to_powers_is_none_to_what_may_be_sent_with_them(office, tmp_path):
+    place = office(scripted())
+    hits = taken_back(place)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "note.txt").write_text("a private thing")
+    file = tmp_path / "read_note.py"
+    file.write_text(READ)
+    with place.open(approve=True) as tw:
+        assert tw.import_file(file, reads=[str(folder)]).version
+    read = "run_tool", {"name": "read_note", "arguments": {"folder": str(folder)}}
+    program = Program(place, calls(LOOK), calls(read), calls(LOOK))
+    program.run()
+    assert ([one["kind"] for one in program.shown], place.page.hits) == (["powers"], hits)
+    program.run(yes)
+    assert results(place) == ["5", '"a private thing"']
+    assert ([one["kind"] for one in program.shown], place.page.hits) == (["flow"], hits + 1)
+    before = program.state
+    assert program.run(yes).final_output == "It says 5"
+    assert place.page.hits == hits + 2
+    # The same question, said no to by a program that knows nothing of the yes: from now on nothing is sent again.
+    program.state, place.speaker.script = before, [calls(LOOK)]
+    program.run(no)
+    assert (results(place)[-2], place.page.hits) == ("Not this page.", hits + 2)
+    assert f"already said no to {place.page.host} in this run" in results(place)[-1]
+
+
 def test_on_the_fixed_surface_a_call_by_name_waits_and_goes_on_elsewhere(office):
     place = office(scripted())
     taken_back(place)
@@ -301,6 +338,36 @@ def test_who_only_looks_at_what_waits_keeps_it_from_nobody(office, tmp_path):
         (item,) = asyncio.run(RunState.from_string(clone, program.state)).get_interruptions()
         assert question_of(item) == program.shown[0]
         assert elsewhere(place, program, tmp_path)[-1] == "It says 5"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_run_goes_on_in_the_same_process_with_the_state_as_it_is(office, streamed):
+    place = office(scripted())
+
+    async def main(tw, url):
+        clone = extend(helper(url), tw, approvals="framework")
+        done = await run(clone, "Look at the page.")
+        state = done.to_state()
+        (item,) = done.interruptions
+        assert question_of(item)["question"] == 1
+        state.approve(item)
+        done = await run(clone, state)
+        assert (done.interruptions, len(tw.runs())) == ([], 1)
+        return done.final_output
+
+    async def run(clone, given):
+        if not streamed:
+            return await Runner.run(clone, given)
+        done = Runner.run_streamed(clone, given)
+        async for _ in done.stream_events():
+            pass
+        return done
+
+    place.speaker.script = [calls(asks_for(place)), calls(LOOK)]
+    with Streaming(place.speaker) as endpoint, place.open() as tw:
+        assert asyncio.run(main(tw, endpoint.url if streamed else place.endpoint.url)) == "It says 5"
+        assert (tw.runs()[0].status, tw.runs()[0].made) == ("complete", ("look@1",))
+    assert told(place)["generator"] == 1
 
 
 def test_an_interruption_of_the_agents_own_tool_is_not_ours(office):
