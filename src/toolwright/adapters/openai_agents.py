@@ -55,9 +55,9 @@ def extend(
 
 def run_config(config: RunConfig | Mapping[str, Any] | None = None) -> RunConfig:
     """*config* for runs of agents that `extend` returned: with models that it names, or the agent does, seen to."""
-    config = config if isinstance(config, RunConfig) else RunConfig(**(config or {}))
-    model = watched(config.model) if isinstance(config.model, Model) else config.model
-    return replace(config, model=model, model_provider=Provider(config.model_provider))
+    own: Any = config if isinstance(config, RunConfig) else RunConfig(**(config or {}))
+    model = watched(own.model) if isinstance(own.model, Model) else own.model
+    return replace(own, model=model, model_provider=Provider(own.model_provider))
 
 
 def question_of(item: Any) -> dict[str, Any] | None:
@@ -260,9 +260,9 @@ class _Stay:
         kept = await self.guest.runs.ataken(f"call {call_id}")
         if kept is None or kept[0] != self.run_id:
             raise UserError(
-                f"No run of this home has the call {call_id} of {name}: the model's answer was not seen here, since the "
-                "model comes from a name or a RunConfig. Give the runner run_config=run_config(YOURS), with `run_config` "
-                "of toolwright.adapters.openai_agents; or give a Model to the agent, and none to the RunConfig."
+                f"No run of this home has the call {call_id} of {name}: the model's answer was not seen here, since "
+                "the model comes from a name or a RunConfig. Give the runner run_config=run_config(YOURS), with "
+                "`run_config` of toolwright.adapters.openai_agents; or give a Model to the agent alone."
             )
         return GuestCall(name, arguments, call_id, kept[1]["step"])
 
