@@ -5,8 +5,8 @@ import json
 import sys
 
 import pytest
-from agents import Runner, RunState, function_tool
-from agents_stage import Scripted, Streaming, helper, of_agent, results, scripted, told
+from agents import Agent, Runner, RunState, function_tool
+from agents_stage import Scripted, Streaming, helper, model_at, of_agent, results, scripted, told
 from office import office
 
 from cli.shop import Page
@@ -33,6 +33,7 @@ class Program:
         self.shown = []
 
     def clone(self, tw, who=""):
+        """The agent, made anew."""
         return extend(helper(self.place.endpoint.url, **self.agent), tw, approvals="framework", who=who)
 
     def run(self, say=None, prompt="Look at the page.", who=""):
@@ -387,3 +388,41 @@ def test_an_interruption_of_the_agents_own_tool_is_not_ours(office):
     assert "look is not available" in results(place)[0]
     with place.open() as tw:
         assert len(tw.runs()) == 1, "the same run goes on"
+
+
+def test_an_agent_that_is_a_tool_of_another_asks_and_goes_on_there(office):
+    place = office(scripted())
+    program = Program(place, calls(("ask_helper", {"input": "Look."})), calls(asks_for(place)), calls(LOOK))
+
+    def boss(tw, who):
+        inner = extend(helper(place.endpoint.url), tw, approvals="framework", who=who)
+        return Agent("boss", model=model_at(place.endpoint.url), tools=[inner.as_tool("ask_helper", "Ask.")])
+
+    program.clone = boss
+    assert [one.name for one in program.run().interruptions] == ["request_new_tool"]
+    assert program.shown[0]["name"] == "look"
+    assert program.run(yes).final_output == "It says It says 5"
+    assert told(place)["generator"] == 1
+    with place.open() as tw:
+        (run,) = tw.runs()
+        assert (run.status, run.made, run.task) == ("complete", ("look@1",), "Look.")
+
+
+def test_two_extended_agents_of_one_run_each_find_their_own_again(office):
+    place = office(scripted())
+    hits = taken_back(place)
+    search = "search_tools", {"query": "the length of a page"}
+    program = Program(place, calls(search), calls(("transfer_to_second", {})), calls(search), calls(LOOK))
+
+    def both(tw, who):
+        second = extend(helper(place.endpoint.url, name="second"), tw, approvals="framework", who=who)
+        return extend(helper(place.endpoint.url, name="first", handoffs=[second]), tw, approvals="framework")
+
+    program.clone = both
+    assert program.run().last_agent.name == "second"
+    place.speaker.script = [calls(LOOK)]
+    program.run(yes)
+    assert (program.output, place.page.hits) == ("It says 5", hits + 2)
+    with place.open() as tw:
+        second, first, _ = tw.runs()
+        assert [(one.status, one.reused) for one in (second, first)] == [("complete", ("look@1",)), ("complete", ())]

@@ -22,7 +22,7 @@ def model_at(url: str) -> Any:
 
 def helper(url: str, **more: Any) -> Any:
     """An agent of somebody else's."""
-    return Agent("helper", instructions="Be brief.", **{"model": model_at(url), **more})
+    return Agent(**{"name": "helper", "instructions": "Be brief.", "model": model_at(url), **more})
 
 
 class Scripted(Clerk):
