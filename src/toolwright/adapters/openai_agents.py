@@ -134,7 +134,7 @@ class _Guest:
             waited = [call.name for call in stay.waiting.values()]
             await stay.hear(context)
             offered = {one.name: one for one in await self.runs.aoffered(stay.run_id)}
-            if stay.resting:  # whoever only looks at what waits keeps it from nobody
+            if not stay.alive:  # whoever only looks at what waits keeps it from nobody
                 await self.runs.aend(stay.run_id)
         missing = {name: Offered(name, "", ANYTHING) for name in waited if name not in offered}
         return [*own, *(stay.tool(one) for name, one in (offered | missing).items() if name not in names)]
@@ -146,7 +146,7 @@ class _Guest:
             kept = await self.runs.ataken(f"call {call_id}")
             if kept is None or kept[1]["agent"] != agent.name:
                 continue
-            stay = stay or _Stay(self, agent.name, context.usage, kept[0], kept[1]["step"], resting=True)
+            stay = stay or _Stay(self, agent.name, context.usage, kept[0], kept[1]["step"], alive=False)
             waits = await self.runs.ataken(f"waits {call_id}") if kept[0] == stay.run_id else None
             if waits is not None:
                 arguments = read_arguments(waits[1]["arguments"])
@@ -167,19 +167,18 @@ class _Stay:
     run_id: str
     step: int = 0
     """How many answers the model gave."""
-    resting: bool = False
-    """Restored, and nothing was done in it since."""
+    alive: bool = True
+    """Begun here, or the model was asked since it was restored: then the SDK tells the end."""
     waiting: dict[str, GuestCall] = field(default_factory=dict)
     """Calls that wait for a person, by their ids."""
     looked_at: set[str] = field(default_factory=set)
     """The ids of calls that were asked about here before they ran."""
     users: int = 0
-    held: bool = False
     tools: dict[str, FunctionTool] = field(default_factory=dict)
 
     def answered(self) -> int:
         """The model answered; how often it did, with this time."""
-        self.step, self.resting = self.step + 1, False
+        self.step, self.alive = self.step + 1, True
         return self.step
 
     async def take(self, call_id: str, step: int) -> bool:
@@ -216,7 +215,6 @@ class _Stay:
             note = {"name": name, "arguments": json.dumps(arguments)}
             await self.guest.runs.atake(self.run_id, f"waits {call_id}", note)
             self.waiting[call_id] = call
-            self.held = True
         return True
 
     async def invoked(self, name: str, context: Any, text: str) -> str:
@@ -268,15 +266,14 @@ class _Stay:
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[None]:
-        """For one call. Once none is under way, a run with one that waits is closed: any process may go on with it."""
-        self.users, self.resting = self.users + 1, False
+        """For one call. Once none is under way, a run that has one that waits is closed: any process may go on with it."""
+        self.users += 1
         try:
             async with self.errors():
                 yield
         finally:
             self.users -= 1
-            if self.held and not self.users:
-                self.held = False
+            if not self.users and (self.waiting or not self.alive):
                 await self.end(None)
 
     @asynccontextmanager

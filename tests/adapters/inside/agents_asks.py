@@ -330,6 +330,11 @@ def test_arguments_that_are_no_object_are_answered_and_ask_nobody(office):
     assert ["bad-call" in one for one in results(place)] == [True] * 4
 
 
+def held_nowhere(place, run_id):
+    with place.open() as other:
+        return len(other.guest_runs(id="openai-agents").offered(run_id)) >= 3  # UserError where another has it
+
+
 def test_who_only_looks_at_what_waits_keeps_it_from_nobody(office, tmp_path):
     place = office(scripted())
     program = Program(place, calls(asks_for(place)), calls(LOOK))
@@ -337,8 +342,31 @@ def test_who_only_looks_at_what_waits_keeps_it_from_nobody(office, tmp_path):
     with place.open() as tw:
         clone = program.clone(tw)
         (item,) = asyncio.run(RunState.from_string(clone, program.state)).get_interruptions()
+        assert held_nowhere(place, tw.runs()[0].id)
         assert question_of(item) == program.shown[0]
+        assert held_nowhere(place, tw.runs()[0].id)
         assert elsewhere(place, program, tmp_path)[-1] == "It says 5"
+
+
+@pytest.mark.parametrize("other", ["ours", "own"])
+def test_of_two_that_wait_one_is_answered_and_the_other_waits_on_for_anybody(office, other):
+    place = office(scripted())
+    hits = taken_back(place)
+    pay = function_tool(lambda path: path, name_override="pay", description_override="Pay.", needs_approval=True)
+    second = ("look" if other == "ours" else "pay", {"path": "other"})
+    program = Program(place, calls(LOOK, second), tools=[pay])
+    assert len(program.run().interruptions) == 2
+
+    async def main(tw):
+        state = await RunState.from_string(clone := program.clone(tw), program.state)
+        state.approve(next(one for one in state.get_interruptions() if "x" in one.arguments))
+        return await Runner.run(clone, state)
+
+    with place.open() as tw:
+        done = asyncio.run(main(tw))
+        assert [json.loads(one.arguments) for one in done.interruptions] == [{"path": "other"}]
+        assert place.page.hits == hits + 1
+        assert held_nowhere(place, tw.runs()[0].id)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
