@@ -266,7 +266,7 @@ class _Stay:
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[None]:
-        """For one call. Once none is under way, a run that has one that waits is closed: any process may go on with it."""
+        """For one call. Once none is under way, a run of which one waits is closed: any process may go on with it."""
         self.users += 1
         try:
             async with self.errors():
