@@ -180,9 +180,6 @@ def test_runs_at_once_do_not_see_each_others_tools(office):
     here = asyncio.Event()
 
     async def main(tw):
-        async def first(request):
-            await here.wait()
-
         makes, waits = extend(agent, tw), extend(agent, tw, guide=None)
         place.speaker.script = [calls(("search_tools", {"query": "nothing"}))]
         gone_on = asyncio.Event()
