@@ -7,7 +7,6 @@ asked. Of the model's answers a call's id is seen to, since by it a call and its
 from __future__ import annotations
 
 import json
-import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -48,7 +47,7 @@ def extend(
     lists = {name: [*getattr(agent, name)] for name in ("tools", "handoffs", "mcp_servers")}
     clone = agent.clone(model=model, model_settings=agent.model_settings, **lists)
     plain = getattr(type(agent), "_plain", type(agent))
-    guest = _Guest(_runs_of(tw, approvals), approvals == "framework", who or FRAMEWORK, guide)
+    guest = _Guest(tw.guest_runs(id=_ID, approvals=approvals), approvals == "framework", who or FRAMEWORK, guide)
     clone.__class__ = type(plain.__name__, (_Extended, plain), {"_plain": plain, "_guest": guest})
     return clone
 
@@ -87,15 +86,6 @@ def _of_item(item: Any) -> tuple[GuestRuns, GuestCall] | None:
     if not isinstance(item.agent, _Extended):
         return None
     return item.agent._guest.runs, GuestCall(item.name, read_arguments(item.arguments), item.call_id)
-
-
-_RUNS: weakref.WeakKeyDictionary[Any, dict[str, GuestRuns]] = weakref.WeakKeyDictionary()
-
-
-def _runs_of(tw: Toolwright, approvals: Asks) -> GuestRuns:
-    """One for all agents of a Toolwright, which lives as long: it holds their runs open."""
-    known = _RUNS.setdefault(tw, {})
-    return known.get(approvals) or known.setdefault(approvals, tw.guest_runs(id=_ID, approvals=approvals))
 
 
 class _Extended(Agent):
