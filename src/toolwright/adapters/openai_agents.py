@@ -132,13 +132,13 @@ class _Guest:
     async def _stay(self, agent: Any, context: Any) -> _Stay:
         """The run in the home: that of the newest call which the state remembers, else a new one."""
         stay: _Stay | None = None
-        for call_id in reversed([*context._tool_invocations]):
+        for call_id, call in reversed([*context._tool_invocations.items()]):
             kept = await self.runs.ataken(f"call {call_id}")
             if kept is None or kept[1]["agent"] != agent.name:
                 continue
             stay = stay or _Stay(self, agent.name, context.usage, kept[0], kept[1]["step"], alive=False)
-            waits = await self.runs.ataken(f"waits {call_id}") if kept[0] == stay.run_id else None
-            if waits is not None:
+            waits = None if call.completed else await self.runs.ataken(f"waits {call_id}")
+            if waits is not None and waits[0] == stay.run_id:
                 arguments = read_arguments(waits[1]["arguments"])
                 stay.waiting[call_id] = GuestCall(waits[1]["name"], arguments, call_id, kept[1]["step"])
         if stay is None:

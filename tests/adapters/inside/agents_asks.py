@@ -301,6 +301,23 @@ def test_on_the_fixed_surface_a_call_by_name_waits_and_goes_on_elsewhere(office)
     assert {tuple(one.tools) for one in of_agent(place)[-2:]} == {("search_tools", "request_new_tool", "run_tool")}
 
 
+def test_what_waited_once_is_no_more_in_the_array_of_a_later_turn(office):
+    place = office(scripted())
+    taken_back(place)
+
+    def again(request):
+        with place.open() as tw:
+            tw.revoke(tw.grants()[-1].id)
+        return calls(LOOK)
+
+    program = Program(place, calls(LOOK), again, calls(("search_tools", {"query": "page"})), given={"surface": "fixed"})
+    program.run()
+    assert len(program.run(yes).interruptions) == 1
+    assert program.run(yes).interruptions == []
+    assert {tuple(one.tools) for one in of_agent(place)[-3:]} == {("search_tools", "request_new_tool", "run_tool")}
+    assert sorted(results(place))[:2] == ["5", "5"]
+
+
 def test_two_runs_whose_calls_a_server_numbers_alike_are_told_apart(office):
     place = office(scripted())
     hits = taken_back(place)
