@@ -7,9 +7,10 @@ again by its id or by the name of the thread that it belongs to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from toolwright.heldcalls import HeldBook, key_of
 from toolwright.policy import ApprovalAnswer
@@ -105,6 +106,23 @@ class GuestRuns:
     async def asay(self, run_id: str, call: GuestCall, question: int, answer: ApprovalAnswer) -> None:
         """`say`, awaited."""
         await self._portal.run_from_loop(self._say(run_id, call, question, answer))
+
+    def take(self, run_id: str, name: str, data: Mapping[str, Any] | None = None) -> bool:
+        """Give *name* to the run, with *data* (JSON) beside it; False where any run has it already, this one too."""
+        return self._book.take(f"{self._visits.toolset_id} {name}", run_id, data or {})
+
+    async def atake(self, run_id: str, name: str, data: Mapping[str, Any] | None = None) -> bool:
+        """`take`, awaited."""
+        return await asyncio.to_thread(self.take, run_id, name, data)
+
+    def taken(self, name: str) -> tuple[str, dict[str, Any]] | None:
+        """The run that *name* was given to, and what was noted beside it."""
+        kept = self._book.taken(f"{self._visits.toolset_id} {name}")
+        return None if kept is None else (str(kept["run"]), dict(kept["data"]))
+
+    async def ataken(self, name: str) -> tuple[str, dict[str, Any]] | None:
+        """`taken`, awaited."""
+        return await asyncio.to_thread(self.taken, name)
 
     def end(self, run_id: str, error: BaseException | None = None) -> None:
         """The framework's run is over; *error* is what ended it, if anything did. One that is not open has ended."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from secrets import token_hex
 from typing import Any
 
 from toolwright.approving import why_of
@@ -54,6 +55,18 @@ class HeldBook:
     def run_of(self, agent_run: str) -> str:
         """The run in the home that an agent's own run is; '' if nobody knows."""
         return str((self._newest(Place(_RUNS, 0, agent_run)) or {}).get("run", ""))
+
+    def take(self, name: str, run_id: str, data: Mapping[str, Any]) -> bool:
+        """Note *data* under *name* for a run, unless the name is taken; whether it was free."""
+        note = {"run": run_id, "data": data, "mark": token_hex(8)}
+        self._journal.put("tool", _taken(name), json.dumps(note).encode())
+        kept = self.taken(name)
+        return kept is not None and kept["mark"] == note["mark"]
+
+    def taken(self, name: str) -> dict[str, Any] | None:
+        """What is noted under *name*: `run` and `data`."""
+        kept = self._journal.get("tool", _taken(name))
+        return None if kept is None else dict(json.loads(kept))
 
     def times(self, run_id: str) -> int:
         """Count that *run_id* begins or goes on; how often that was, with this time."""
@@ -112,6 +125,10 @@ class HeldBook:
 
     def _all(self, place: Place) -> list[dict[str, Any]]:
         return [json.loads(data) for data in self._journal.notes("tool", place)]
+
+
+def _taken(name: str) -> Place:
+    return Place(_RUNS, 0, f"taken {name}")
 
 
 def _of_call(run_id: str, call_id: str, key: str) -> tuple[Place, Place]:

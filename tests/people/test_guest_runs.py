@@ -139,3 +139,16 @@ def test_a_run_that_is_deleted_is_found_by_nothing_and_another_of_its_thread_is(
 def rows_of(tw):
     with sqlite3.connect(tw.settings.home / "home.db") as db:
         return str(db.execute("SELECT run_id, position, CAST(data AS TEXT) FROM journal").fetchall())
+
+
+def test_a_name_is_given_to_one_run_and_once(office):
+    place = office()
+    with place.open() as tw:
+        runs, others = tw.guest_runs(id="test"), tw.guest_runs(id="other")
+        run = runs.begin("Look at the page.")
+        assert runs.taken("call 7") is None
+        assert runs.take(run, "call 7", {"step": 2})
+        assert not runs.take(runs.begin("Look again."), "call 7")
+        assert not runs.take(run, "call 7")
+        assert others.take(run, "call 7"), "each adapter has names of its own"
+        assert asyncio.run(runs.ataken("call 7")) == (run, {"step": 2})
