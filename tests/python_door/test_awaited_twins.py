@@ -35,7 +35,14 @@ def write(folder, name, source):
 
 
 def test_each_errand_has_a_twin_with_the_same_parameters():
-    at_once = {"retire", "prune", "prune_by_policy", "retire_proposed"}  # they ask nobody and run nothing
+    at_once = {
+        "retire",
+        "prune",
+        "prune_by_policy",
+        "retire_proposed",
+        "keep_value",
+        "kept_value",
+    }  # they ask nobody and run nothing
     assert inspect.iscoroutinefunction(Toolwright.adoctor)
     for name, method in inspect.getmembers(Errands, inspect.isfunction):
         if name.startswith("_") or name in at_once or inspect.iscoroutinefunction(method):

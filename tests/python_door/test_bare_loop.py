@@ -176,7 +176,7 @@ def test_a_long_value_is_told_as_its_head_and_handed_on_whole(call, tw):
     page = call("read_value", {"handle": handle, "path": "8999"})
     assert tw.told("read_value", page) == page.value
     assert "8999" in page.value
-    assert "No value has the handle 'gone' here" in call("read_value", {"handle": "gone"}).value
+    assert "No value that is kept here has the handle 'gone'" in call("read_value", {"handle": "gone"}).value
     assert call("total", {"values": {"$value": "gone"}}).status is Status.BAD_CALL
 
 
