@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from toolwright.heldcalls import HeldBook, key_of
 from toolwright.policy import ApprovalAnswer
@@ -90,6 +91,14 @@ class GuestRuns:
         """`answer`, awaited; cancelling it stops the sandbox."""
         return await self._portal.run_from_loop(self._answer(run_id, call))
 
+    def has(self, run_id: str, name: str) -> bool:
+        """Whether a call of *name* would find a tool."""
+        return self._portal.run(self._has(run_id, name))
+
+    async def ahas(self, run_id: str, name: str) -> bool:
+        """`has`, awaited."""
+        return await self._portal.run_from_loop(self._has(run_id, name))
+
     def questions(self, run_id: str, call: GuestCall) -> list[Waiting]:
         """What that call has asked so far, in order, answered or not."""
         return self._portal.run(self._questions(run_id, call))
@@ -105,6 +114,14 @@ class GuestRuns:
     async def asay(self, run_id: str, call: GuestCall, question: int, answer: ApprovalAnswer) -> None:
         """`say`, awaited."""
         await self._portal.run_from_loop(self._say(run_id, call, question, answer))
+
+    def show(self, run_id: str, where: str, name: str, value: Any) -> None:
+        """Note that the question *name* was shown, as *value*, by what the framework calls *where*; on disk at once."""
+        self._book.show(run_id, where, name, value)
+
+    def shown_at(self, run_id: str, where: str) -> list[tuple[str, Any]]:
+        """Name and value of what was shown there, in order, by any process."""
+        return self._book.shown_at(run_id, where)
 
     def end(self, run_id: str, error: BaseException | None = None) -> None:
         """The framework's run is over; *error* is what ended it, if anything did. One that is not open has ended."""
@@ -147,6 +164,10 @@ class GuestRuns:
         if isinstance(answer, Waiting):
             await self._end(run_id, None)  # whoever goes on with it may be another process
         return answer
+
+    async def _has(self, run_id: str, name: str) -> bool:
+        async with self._at(run_id) as visit:
+            return name in visit.bench.requests.own_names() or await visit.shelved(name)
 
     async def _questions(self, run_id: str, call: GuestCall) -> list[Waiting]:
         async with self._at(run_id) as visit:

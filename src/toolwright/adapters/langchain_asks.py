@@ -1,0 +1,149 @@
+"""Questions of the house and of a caller go into LangGraph's interrupts, in LangChain's words; decisions come out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
+from langgraph.types import interrupt
+
+# A task of a graph has them in its config; LangGraph has no public name for either.
+_TASK, _CHECKPOINTER = "__pregel_read", "__pregel_checkpointer"
+_FOREIGN = ""
+"""Stands in the book for a place in the task's order that was not ours."""
+
+Shown = tuple[str, Any]
+"""What a question is called, and what was handed to `interrupt` for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What came back for a question. `yes` None: nothing that can be read as an answer to it, and so no yes."""
+
+    yes: bool | None
+    why: str = ""
+    who: str = ""
+
+
+def wanted(name: str, arguments: Mapping[str, Any], words: str, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of an interrupt as LangChain's human-in-the-loop middleware has it, with *shown* as `toolwright`."""
+    return {
+        "action_requests": [{"name": name, "args": dict(arguments), "description": words}],
+        "review_configs": [{"action_name": name, "allowed_decisions": ["approve", "reject"]}],
+        "toolwright": dict(shown),
+    }
+
+
+def decision(said: Any, shown: Mapping[str, Any]) -> Decision:
+    """Read what a graph was resumed with: True or False, a decision of LangChain's, or `{"decisions": [it]}`.
+
+    Where it says which question it is about (`question`, `digest`), that has to be the one that was *shown*; with
+    `needs_metadata` it has to say so.
+    """
+    if isinstance(said, bool) and not shown.get("needs_metadata"):
+        return Decision(said)
+    if not isinstance(said, Mapping) or (shown.get("needs_metadata") and "question" not in said):
+        return _unreadable(said)
+    if any(key in said and said[key] != shown.get(key) for key in ("question", "digest")):
+        return _unreadable(said)
+    one: Any = said
+    if "decisions" in said:
+        several = said["decisions"]
+        one = several[0] if isinstance(several, Sequence) and len(several) == 1 else None
+    if not isinstance(one, Mapping) or one.get("type") not in ("approve", "reject"):
+        return _unreadable(said)
+    why, who = (str(one.get(key) or "") for key in ("message", "who"))
+    return Decision(one["type"] == "approve", why, who)
+
+
+def _unreadable(said: Any) -> Decision:
+    text = repr(said)
+    return Decision(None, text if len(text) <= 200 else f"{text[:200]}…")
+
+
+class Round:
+    """The interrupts of one execution of a graph's task: each answer goes to the question that it was given for.
+
+    LangGraph hands answers out by the order of `interrupt` in the task, and runs the task again from its start; calls
+    that share a task (a ToolNode in a hand-built graph) run side by side, in any order. So the order of what was
+    shown is kept in the *book*, and the first call that has a question goes through all of it. One question is shown
+    at a time.
+    """
+
+    def __init__(self, book: Sequence[Shown], note: Callable[[str, Any], None]) -> None:
+        self._book, self._note = book, note
+        self._lock = threading.Lock()
+        self._said: dict[str, Any] = {}
+        self._raised: GraphInterrupt | None = None
+        self._replayed = False
+        self.shown = {name for name, _ in book}
+        """What was shown in this task so far, by this execution or one before it."""
+
+    def ask(self, name: str, value: Any) -> Any:
+        """What was said to the question *name*; until then it is shown, and GraphInterrupt pauses the graph."""
+        with self._lock:
+            self._replay()
+            if name in self._said:
+                return self._said[name]
+            if self._raised is not None:  # somebody else's comes first: an execution shows one
+                raise GraphInterrupt(*self._raised.args)
+            while True:
+                try:
+                    interrupt(value)
+                except GraphInterrupt as raised:
+                    self._raised = raised
+                    self._note(name, value)
+                    self.shown.add(name)
+                    raise
+                self._note(_FOREIGN, None)  # it was given before anybody was shown this
+
+    def _replay(self) -> None:
+        if self._replayed:
+            return
+        self._replayed = True
+        for name, value in self._book:
+            try:
+                said = interrupt(value)
+            except GraphInterrupt as raised:
+                if name == _FOREIGN:
+                    continue
+                self._raised = raised
+                raise
+            if name != _FOREIGN:
+                self._said[name] = said
+
+
+class Rounds:
+    """The rounds of tasks that run here; what was shown is read by *book* and noted by *note* (run, task, …)."""
+
+    def __init__(self, book: Callable[[str, str], Sequence[Shown]], note: Callable[[str, str, str, Any], None]) -> None:
+        self._book, self._note = book, note
+        self._lock = threading.Lock()
+        self._open: WeakKeyDictionary[Any, Round] = WeakKeyDictionary()
+
+    def here(self, run_id: str) -> Round | None:
+        """That of the graph's task which runs here; None outside of a graph, and in one that cannot be resumed."""
+        there = task()
+        if there.get(_TASK) is None or not there.get(_CHECKPOINTER):
+            return None
+        with self._lock:
+            found = self._open.get(there[_TASK])
+            if found is None:
+                where = str(there.get("checkpoint_ns", ""))
+                found = Round(self._book(run_id, where), lambda name, value: self._note(run_id, where, name, value))
+                self._open[there[_TASK]] = found
+            return found
+
+
+def task() -> Mapping[str, Any]:
+    """What is configured where this runs (`thread_id`, `checkpoint_ns`, …); empty outside of a graph."""
+    try:
+        found: Mapping[str, Any] = get_config().get("configurable", {})
+    except RuntimeError:
+        return {}
+    return found
