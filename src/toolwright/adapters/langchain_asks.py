@@ -12,8 +12,13 @@ from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
 from langgraph.types import interrupt
 
-# A task of a graph has them in its config; LangGraph has no public name for either.
-_TASK, _CHECKPOINTER = "__pregel_read", "__pregel_checkpointer"
+# A task of a graph has them in its config; LangGraph has no public names for them.
+_TASK, _CHECKPOINTER, _RESUMING, _PAD = (
+    "__pregel_read", "__pregel_checkpointer", "__pregel_resuming", "__pregel_scratchpad",
+)  # fmt: skip
+_NO_CHECKPOINTER = (None, False)
+_WITHIN = "|"
+"""Between the names of a task and of one in a graph within it."""
 _FOREIGN = ""
 """Stands in the book for a place in the task's order that was not ours."""
 
@@ -39,12 +44,13 @@ def wanted(name: str, arguments: Mapping[str, Any], words: str, shown: Mapping[s
     }
 
 
-def decision(said: Any, shown: Mapping[str, Any]) -> Decision:
+def decision(said: Any, value: Mapping[str, Any]) -> Decision:
     """Read what a graph was resumed with: True or False, a decision of LangChain's, or `{"decisions": [it]}`.
 
-    Where it says which question it is about (`question`, `digest`), that has to be the one that was *shown*; with
-    `needs_metadata` it has to say so.
+    Where it says which question it is about (`question`, `digest`), that has to be the one that was shown by *value*;
+    where that has `needs_metadata`, it has to say so.
     """
+    shown = value["toolwright"]
     if isinstance(said, bool) and not shown.get("needs_metadata"):
         return Decision(said)
     if not isinstance(said, Mapping) or (shown.get("needs_metadata") and "question" not in said):
@@ -73,19 +79,26 @@ class Round:
     that share a task (a ToolNode in a hand-built graph) run side by side, in any order. So the order of what was
     shown is kept in the *book*, and the first call that has a question goes through all of it. One question is shown
     at a time.
+
+    LangGraph also keeps what a graph was resumed with, and gives it once more to a later question of the same step
+    when the graph is run again without an answer, or by a client that sends the answer twice. So a question that is
+    shown after the step was resumed wants an answer that says which question it is to.
     """
 
-    def __init__(self, book: Sequence[Shown], note: Callable[[str, Any], None]) -> None:
-        self._book, self._note = book, note
+    def __init__(self, book: Sequence[Shown], note: Callable[[str, Any], None], *, again: bool) -> None:
+        self._book, self._note, self._again = book, note, again
         self._lock = threading.Lock()
-        self._said: dict[str, Any] = {}
+        self._said: dict[str, tuple[Any, Any]] = {}
         self._raised: GraphInterrupt | None = None
         self._replayed = False
         self.shown = {name for name, _ in book}
         """What was shown in this task so far, by this execution or one before it."""
 
-    def ask(self, name: str, value: Any) -> Any:
-        """What was said to the question *name*; until then it is shown, and GraphInterrupt pauses the graph."""
+    def ask(self, name: str, value: Callable[[bool], Any]) -> tuple[Any, Any]:
+        """What was said to the question *name*, and what was shown; until then GraphInterrupt pauses the graph.
+
+        *value* makes what is shown; it is told whether a plain yes can mean nothing else.
+        """
         with self._lock:
             self._replay()
             if name in self._said:
@@ -93,11 +106,12 @@ class Round:
             if self._raised is not None:  # somebody else's comes first: an execution shows one
                 raise GraphInterrupt(*self._raised.args)
             while True:
+                shown = value(not (self._again or _answered()))
                 try:
-                    interrupt(value)
+                    interrupt(shown)
                 except GraphInterrupt as raised:
                     self._raised = raised
-                    self._note(name, value)
+                    self._note(name, shown)
                     self.shown.add(name)
                     raise
                 self._note(_FOREIGN, None)  # it was given before anybody was shown this
@@ -115,7 +129,7 @@ class Round:
                 self._raised = raised
                 raise
             if name != _FOREIGN:
-                self._said[name] = said
+                self._said[name] = said, value
 
 
 class Rounds:
@@ -129,15 +143,29 @@ class Rounds:
     def here(self, run_id: str) -> Round | None:
         """That of the graph's task which runs here; None outside of a graph, and in one that cannot be resumed."""
         there = task()
-        if there.get(_TASK) is None or not there.get(_CHECKPOINTER):
+        if there.get(_TASK) is None or there.get(_CHECKPOINTER) in _NO_CHECKPOINTER:
             return None
         with self._lock:
             found = self._open.get(there[_TASK])
             if found is None:
-                where = str(there.get("checkpoint_ns", ""))
-                found = Round(self._book(run_id, where), lambda name, value: self._note(run_id, where, name, value))
-                self._open[there[_TASK]] = found
+                found = self._open[there[_TASK]] = self._new(run_id, there)
             return found
+
+    def _new(self, run_id: str, there: Mapping[str, Any]) -> Round:
+        where = str(there.get("checkpoint_ns", ""))
+        again = bool(self._book(run_id, f"begun {where}"))
+        if not again:
+            self._note(run_id, f"begun {where}", "begun", None)
+        resumed = bool(there.get(_RESUMING, True)) and (again or _WITHIN in where)
+        return Round(
+            self._book(run_id, where), lambda name, value: self._note(run_id, where, name, value), again=resumed
+        )
+
+
+def _answered() -> bool:
+    """Whether something was answered in this execution of the task, to whomever."""
+    pad = task().get(_PAD)
+    return pad is None or bool(pad.resume)
 
 
 def task() -> Mapping[str, Any]:

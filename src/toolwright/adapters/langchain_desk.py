@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, HumanMessage
@@ -92,9 +93,7 @@ class Desk:
             name = f"question {one.asked.id} of {made.call.key}"
             if here is None or (one.asked.state != "open" and name not in here.shown):
                 continue  # it was answered without this graph
-            about = shown(one.asked, True) | {"needs_metadata": made.binds}
-            words = f"{about['words']}{_BIND if made.binds else ''}"
-            said = decision(here.ask(name, wanted(made.call.name, made.arguments, words, about)), about)
+            said = decision(*here.ask(name, partial(_question, one, made)))
             heard.add(one.asked.id)
             if said.yes is None:
                 return f"{_NO_DECISION.format(said.why)} {one.text}"
@@ -119,21 +118,31 @@ class Desk:
         if here is None:
             return f"{name} was not called: a person is asked first, and this graph has no checkpointer to pause with."
         arguments = dict(given) if isinstance(given, Mapping) else {"arguments": given}
-        about: dict[str, Any] = {
-            "question": f"call {made.call.key} {key_of('', name, given)[:16]}",
-            "kind": "each-call",
-            "name": name,
-        }
-        about |= {"arguments": arguments, "needs_metadata": made.binds}
-        words = f"Call {name} with {as_json(arguments)}?{_BIND if made.binds else ''}"
-        said = decision(here.ask(about["question"], wanted(name, arguments, words, about)), about)
+        place = f"call {made.call.key} {key_of('', name, given)[:16]}"
+        said = decision(*here.ask(place, partial(_each_call, place, name, arguments, made.binds)))
         if said.yes is None:
             return f"{name} was not called. {_NO_DECISION.format(said.why)}"
         return "" if said.yes else _no(name, said.why)
 
 
-_BIND = "\nOther tools of the graph run beside it: a yes counts if `question` is handed back with it."
+_BIND = "A yes counts if `question` is handed back with it, for it could be one to something else."
 _NO_DECISION = "What came back for the question is no decision, and so no yes: {}."
+
+
+def _question(waiting: Waiting, made: Made, first: bool) -> dict[str, Any]:
+    """What is shown for a question of the house."""
+    about = shown(waiting.asked, first)
+    if made.binds and first:
+        about |= {"needs_metadata": True, "words": f"{about['words']}\n{_BIND}"}
+    return wanted(made.call.name, made.arguments, about["words"], about)
+
+
+def _each_call(place: str, name: str, arguments: Mapping[str, Any], binds: bool, first: bool) -> dict[str, Any]:
+    """What is shown for a call that a person is asked about each time."""
+    binds = binds or not first
+    words = f"Call {name} with {as_json(arguments)}?" + (f"\n{_BIND}" if binds else "")
+    about = {"question": place, "kind": "each-call", "name": name, "needs_metadata": binds, "words": words}
+    return wanted(name, arguments, words, about)
 
 
 def _no(name: str, why: str) -> str:
