@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,8 +86,8 @@ class Round:
     shown after the step was resumed wants an answer that says which question it is to.
     """
 
-    def __init__(self, book: Sequence[Shown], note: Callable[[str, Any], None], *, again: bool) -> None:
-        self._book, self._note, self._again = book, note, again
+    def __init__(self, book: Sequence[Shown], note: Callable[[str, Any], None], *, resumed: bool, within: bool) -> None:
+        self._book, self._note, self._resumed, self._within = book, note, resumed, within
         self._lock = threading.Lock()
         self._said: dict[str, tuple[Any, Any]] = {}
         self._raised: GraphInterrupt | None = None
@@ -94,10 +95,11 @@ class Round:
         self.shown = {name for name, _ in book}
         """What was shown in this task so far, by this execution or one before it."""
 
-    def ask(self, name: str, value: Callable[[bool], Any]) -> tuple[Any, Any]:
+    def ask(self, name: str, value: Callable[[bool], Any], *, alone: bool) -> tuple[Any, Any]:
         """What was said to the question *name*, and what was shown; until then GraphInterrupt pauses the graph.
 
-        *value* makes what is shown; it is told whether a plain yes can mean nothing else.
+        *value* makes what is shown; it is told whether a plain yes can mean nothing else. *alone*: no other call stands
+        in the same step.
         """
         with self._lock:
             self._replay()
@@ -106,7 +108,8 @@ class Round:
             if self._raised is not None:  # somebody else's comes first: an execution shows one
                 raise GraphInterrupt(*self._raised.args)
             while True:
-                shown = value(not (self._again or _answered()))
+                others = self._within or not alone
+                shown = value(not (_answered() or (self._resumed and others)))
                 try:
                     interrupt(shown)
                 except GraphInterrupt as raised:
@@ -153,13 +156,14 @@ class Rounds:
 
     def _new(self, run_id: str, there: Mapping[str, Any]) -> Round:
         where = str(there.get("checkpoint_ns", ""))
-        again = bool(self._book(run_id, f"begun {where}"))
-        if not again:
-            self._note(run_id, f"begun {where}", "begun", None)
-        resumed = bool(there.get(_RESUMING, True)) and (again or _WITHIN in where)
-        return Round(
-            self._book(run_id, where), lambda name, value: self._note(run_id, where, name, value), again=resumed
-        )
+        resumed = bool(there.get(_RESUMING))  # it stands there in the first step of a graph that goes on, and no longer
+        outer, within, _ = where.partition(_WITHIN)
+        if within and resumed:
+            self._note(run_id, f"resumed {outer}", outer, None)
+        elif within:  # the step of the outer graph, whose answers come here too, has no end yet
+            resumed = bool(self._book(run_id, f"resumed {outer}"))
+        note = partial(self._note, run_id, where)
+        return Round(self._book(run_id, where), note, resumed=resumed, within=bool(within))
 
 
 def _answered() -> bool:

@@ -66,8 +66,7 @@ class Desk:
         """One call. It is begun anew after each pause: everything before that is found as it was."""
         made = Made.of(name, arguments, runtime)
         run = made.run or (yield "of_thread", *made.thread)
-        if self._ours is not None and not made.alone(self._ours):
-            made.binds = True
+        made.binds = self._ours is not None and not set(made.beside) <= {*self._ours, name}
         refused = yield from self._about_the_call(run, made)
         if refused:
             return refused
@@ -93,7 +92,7 @@ class Desk:
             name = f"question {one.asked.id} of {made.call.key}"
             if here is None or (one.asked.state != "open" and name not in here.shown):
                 continue  # it was answered without this graph
-            said = decision(*here.ask(name, partial(_question, one, made)))
+            said = decision(*here.ask(name, partial(_question, one, made), alone=made.alone))
             heard.add(one.asked.id)
             if said.yes is None:
                 return f"{_NO_DECISION.format(said.why)} {one.text}"
@@ -119,7 +118,7 @@ class Desk:
             return f"{name} was not called: a person is asked first, and this graph has no checkpointer to pause with."
         arguments = dict(given) if isinstance(given, Mapping) else {"arguments": given}
         place = f"call {made.call.key} {key_of('', name, given)[:16]}"
-        said = decision(*here.ask(place, partial(_each_call, place, name, arguments, made.binds)))
+        said = decision(*here.ask(place, partial(_each_call, place, name, arguments, made.binds), alone=made.alone))
         if said.yes is None:
             return f"{name} was not called. {_NO_DECISION.format(said.why)}"
         return "" if said.yes else _no(name, said.why)
@@ -146,7 +145,8 @@ def _each_call(place: str, name: str, arguments: Mapping[str, Any], binds: bool,
 
 
 def _no(name: str, why: str) -> str:
-    return f"A person said no to this call of {name}{f': {why}' if why else ''}. It was not run; do not make it again."
+    reason = f": {why.rstrip('.')}" if why else ""
+    return f"A person said no to this call of {name}{reason}. It was not run; do not make it again."
 
 
 @dataclass(slots=True)
@@ -161,6 +161,7 @@ class Made:
     beside: tuple[str, ...]
     """Names of all tools that the same answer of the model calls."""
     binds: bool = False
+    """Whether other tools share the task, so that what it is resumed with may be for them."""
 
     @classmethod
     def of(cls, name: str, arguments: Mapping[str, Any], runtime: Any) -> Made:
@@ -181,9 +182,10 @@ class Made:
         call = GuestCall(name, arguments, key, max(1, len(answers)))
         return cls(call, arguments, in_state(state, STATE), thread(state), tuple(one["name"] for one in last))
 
-    def alone(self, ours: Collection[str]) -> bool:
-        """Whether no other tools than *ours* run beside it, as far as can be seen."""
-        return set(self.beside) <= {*ours, self.call.name}
+    @property
+    def alone(self) -> bool:
+        """Whether the answer of the model, as far as it can be seen, calls nothing else."""
+        return len(self.beside) == 1
 
 
 def _messages(state: Any) -> Sequence[Any]:
