@@ -54,6 +54,7 @@ class GuestRuns:
         self._visits, self._portal = visits, portal
         self._book = HeldBook(visits.house.journal)
         self._stays: dict[str, _Stay] = {}  # oldest use first; of the portal's loop alone
+        self._beginning = asyncio.Lock()  # so that calls side by side find the run that the first of them began
 
     def begin(self, prompt: str, thread: str = "") -> str:
         """A new run; its id. One of the same *thread* that is still open ends."""
@@ -124,7 +125,10 @@ class GuestRuns:
         return self._book.shown_at(run_id, where)
 
     def end(self, run_id: str, error: BaseException | None = None) -> None:
-        """The framework's run is over; *error* is what ended it, if anything did. One that is not open has ended."""
+        """The framework's run is over; *error* is what ended it, if anything did.
+
+        One that is not open has ended; of that the *error* is put on record, unless another process has it.
+        """
         self._portal.run(self._end(run_id, error))
 
     async def aend(self, run_id: str, error: BaseException | None = None) -> None:
@@ -148,9 +152,11 @@ class GuestRuns:
         return await asyncio.to_thread(self._book.run_of, f"{self._visits.toolset_id} {thread}")
 
     async def _of_thread(self, thread: str, prompt: str) -> str:
-        run_id = await self._run_of(thread)
-        known = run_id and (run_id in self._stays or await asyncio.to_thread(self._visits.known, run_id) is not None)
-        return run_id if known else await self._begin(prompt, thread)
+        async with self._beginning:
+            run_id = await self._run_of(thread)
+            if run_id and (run_id in self._stays or await asyncio.to_thread(self._visits.known, run_id) is not None):
+                return run_id
+            return await self._begin(prompt, thread)
 
     async def _offered(self, run_id: str) -> Sequence[Offered]:
         async with self._at(run_id) as visit:
@@ -207,6 +213,9 @@ class GuestRuns:
     async def _end(self, run_id: str, error: BaseException | None) -> None:
         stay = self._stays.get(run_id)
         if stay is None:
+            visit = None if error is None else await self._visits.again(run_id)
+            if visit is not None:
+                await visit.end(error)
             return
         stay.users += 1
         try:

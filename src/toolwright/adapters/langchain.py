@@ -16,6 +16,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt.tool_node import ToolRuntime
 from pydantic import PrivateAttr
 
+from toolwright.adapters.langchain_asks import can_pause
 from toolwright.adapters.langchain_desk import STATE, Desk, InterruptOn, agent_run, in_state, prompt, thread
 from toolwright.errors import UserError
 from toolwright.requests import FIXED
@@ -90,14 +91,20 @@ class ToolwrightMiddleware(AgentMiddleware[ToolwrightState]):
         run = request.state.get(STATE) or self._runs.of_thread(*thread(request.state))
         offered = self._runs.offered(run)
         with self._leaving(run):
-            return handler(self._equipped(request, offered))
+            done = handler(self._equipped(request, offered))
+        if can_pause():  # by whatever middleware, and another process may go on
+            self._runs.end(run)
+        return done
 
     async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         """`wrap_model_call`, awaited."""
         run = request.state.get(STATE) or await self._runs.aof_thread(*thread(request.state))
         offered = await self._runs.aoffered(run)
         async with self._aleaving(run):
-            return await handler(self._equipped(request, offered))
+            done = await handler(self._equipped(request, offered))
+        if can_pause():
+            await self._runs.aend(run)
+        return done
 
     def _equipped(self, request: Any, offered: Sequence[Offered]) -> Any:
         there = {_name(one) for one in request.tools}  # the agent's own tool is never hidden by one of the shelf

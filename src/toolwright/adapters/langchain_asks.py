@@ -145,9 +145,9 @@ class Rounds:
 
     def here(self, run_id: str) -> Round | None:
         """That of the graph's task which runs here; None outside of a graph, and in one that cannot be resumed."""
-        there = task()
-        if there.get(_TASK) is None or there.get(_CHECKPOINTER) in _NO_CHECKPOINTER:
+        if not can_pause():
             return None
+        there = task()
         with self._lock:
             found = self._open.get(there[_TASK])
             if found is None:
@@ -170,6 +170,12 @@ def _answered() -> bool:
     """Whether something was answered in this execution of the task, to whomever."""
     pad = task().get(_PAD)
     return pad is None or bool(pad.resume)
+
+
+def can_pause() -> bool:
+    """Whether this runs in a graph that can be gone on with later."""
+    there = task()
+    return there.get(_TASK) is not None and there.get(_CHECKPOINTER) not in _NO_CHECKPOINTER
 
 
 def task() -> Mapping[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt.tool_node import ToolRuntime
 
-from toolwright.adapters.langchain_asks import Rounds, decision, task, wanted
+from toolwright.adapters.langchain_asks import Rounds, can_pause, decision, task, wanted
 from toolwright.errors import UserError
 from toolwright.guestruns import GuestCall, GuestRuns
 from toolwright.heldcalls import key_of, shown
@@ -44,29 +46,50 @@ class Desk:
 
     def answer(self, name: str, arguments: Mapping[str, Any], runtime: Any) -> str:
         """What the model reads."""
-        steps, sent = self._steps(name, arguments, runtime), None
+        steps = self._steps(name, arguments, runtime)
+        step = partial(steps.send, None)
         while True:
             try:
-                method, *given = steps.send(sent)
+                method, *given = step()
             except StopIteration as end:
                 return str(end.value)
-            sent = getattr(self._runs, method)(*given)
+            try:
+                step = partial(steps.send, getattr(self._runs, method)(*given))
+            except BaseException as error:  # noqa: BLE001 -- it is raised where it was asked for
+                step = partial(steps.throw, error)
 
     async def aanswer(self, name: str, arguments: Mapping[str, Any], runtime: Any) -> str:
         """`answer`, awaited."""
-        steps, sent = self._steps(name, arguments, runtime), None
+        steps = self._steps(name, arguments, runtime)
+        step = partial(steps.send, None)
         while True:
             try:
-                method, *given = steps.send(sent)
+                method, *given = step()
             except StopIteration as end:
                 return str(end.value)
-            sent = await getattr(self._runs, f"a{method}")(*given)
+            try:
+                step = partial(steps.send, await getattr(self._runs, f"a{method}")(*given))
+            except BaseException as error:  # noqa: BLE001 -- it is raised where it was asked for
+                step = partial(steps.throw, error)
 
     def _steps(self, name: str, arguments: Mapping[str, Any], runtime: Any) -> Steps:
-        """One call. It is begun anew after each pause: everything before that is found as it was."""
         made = Made.of(name, arguments, runtime)
-        run = made.run or (yield "of_thread", *made.thread)
         made.binds = self._ours is not None and not set(made.beside) <= {*self._ours, name}
+        run = made.run or (yield "of_thread", *made.thread)
+        try:
+            text = yield from self._answered(run, made)
+        except GraphBubbleUp:
+            yield "end", run
+            raise
+        except (Exception, CancelledError, KeyboardInterrupt) as error:
+            yield "end", run, error
+            raise
+        if self._ours is not None or can_pause():
+            yield "end", run  # who goes on with it may be another process; a graph built by hand tells no end
+        return text
+
+    def _answered(self, run: str, made: Made) -> Steps:
+        """One call. It is begun anew after each pause: everything before that is found as it was."""
         refused = yield from self._about_the_call(run, made)
         if refused:
             return refused

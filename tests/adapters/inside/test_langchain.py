@@ -153,7 +153,8 @@ def test_what_ends_a_run_ends_the_agents_run_and_is_on_record(office, drive):
     assert told(place)["generator"] == 0
 
 
-def test_an_error_of_the_agents_model_or_of_another_tool_is_how_the_run_ended(office, drive):
+@pytest.mark.parametrize("saves", [False, True])
+def test_an_error_of_the_agents_model_or_of_another_tool_is_how_the_run_ended(office, drive, saves):
     @tool
     def fail() -> str:
         """Fail."""
@@ -161,10 +162,11 @@ def test_an_error_of_the_agents_model_or_of_another_tool_is_how_the_run_ended(of
 
     place = office(scripted((500, {"error": {"message": "broken"}}), calls(("fail", {}))))
     with place.open() as tw:
+        saver = [InMemorySaver()] if saves else []
         with pytest.raises(Exception, match="broken"):
-            drive(agent_of(tw, place.endpoint.url), ASK)
+            drive(agent_of(tw, place.endpoint.url, *saver), ASK)
         with pytest.raises(LookupError):
-            drive(agent_of(tw, place.endpoint.url, tools=[fail]), ASK)
+            drive(agent_of(tw, place.endpoint.url, *saver, tools=[fail]), ASK)
         runs = tw.runs()
     assert [one.status for one in runs] == ["failed", "failed"]
     assert "nobody is there" in runs[0].settings["reason"]
@@ -198,6 +200,21 @@ def test_nobody_is_there_and_it_is_denied_as_everywhere(office, drive):
         (run,) = tw.runs()
     assert "look was not made" in results(done)[0]
     assert (run.status, run.made, place.page.hits) == ("incomplete", (), 0)
+
+
+def test_while_a_graph_waits_for_something_else_another_process_may_go_on_with_the_run(office, drive):
+    place = office(scripted(calls(("note", {"text": "a"}), ("run_tool", {"name": "look", "arguments": {"path": "x"}}))))
+    theirs, saver = [HumanInTheLoopMiddleware({"note": True})], InMemorySaver()
+    with place.open(approve=True) as first, place.open(approve=True) as second:
+        stock(first, place)
+        agents = [agent_of(tw, place.endpoint.url, saver, tools=[note], outer=theirs) for tw in (first, first, second)]
+        assert asked(drive(agents[0], ASK))[0]["action_requests"][0]["name"] == "note"
+        done = drive.resume(agents[2], YES)
+        assert sorted(results(done)) == ["5", "noted a"]
+        (run,) = second.runs()
+        assert run.status == "complete"
+        place.speaker.replies = [calls(("look", {"path": "x"}))]
+        assert results(drive(agents[1], ASK))[-1] == "5"
 
 
 @pytest.mark.parametrize("said", [YES, True, {"type": "approve"}, {"decisions": [{"type": "approve", "who": "ada"}]}])
