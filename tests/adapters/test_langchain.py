@@ -2,14 +2,14 @@
 
 import pytest
 
-from adapters.venvs import INSIDE, run_in, tests_in
+from adapters import venvs
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("langchain"), pytest.mark.timeout(1800)]
 
 
-@pytest.mark.parametrize("file", sorted(one.name for one in INSIDE.glob("test_langchain*.py")))
+@pytest.mark.parametrize("file", sorted(one.name for one in venvs.INSIDE.glob("test_langchain*.py")))
 def test_langchain(file):
-    tests_in("langchain", file)
+    venvs.tests_in("langchain", file)
 
 
 def test_nothing_of_langchain_is_imported_before_it_is_asked_for(tmp_path):
@@ -21,5 +21,5 @@ def test_nothing_of_langchain_is_imported_before_it_is_asked_for(tmp_path):
         "    tw.as_langchain_tools()\n"
         "    print('langchain_core' in sys.modules)\n"
     )
-    done = run_in("langchain", "-c", code, str(tmp_path), HOME=str(tmp_path))
+    done = venvs.run_in("langchain", "-c", code, str(tmp_path), HOME=str(tmp_path))
     assert done.stdout.splitlines() == ["[]", "True"], done.stderr

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware
+from langchain_core.messages import RemoveMessage
 from langchain_core.tools import tool
 from langchain_stage import (
     ASK,
@@ -132,14 +133,23 @@ def test_a_parameter_may_be_called_as_langchain_calls_its_own(office, drive, nam
     assert results(done)[1] == '"B"'
 
 
-def test_two_equal_calls_of_different_steps_with_one_id_are_two(office, drive):
+class Forgets(AgentMiddleware):
+    """Keeps what the person said, and nothing else, so that each answer of the model is the first."""
+
+    def before_model(self, state, runtime):
+        return {"messages": [RemoveMessage(one.id) for one in state["messages"] if one.type != "human"]}
+
+
+@pytest.mark.parametrize("outer", [[], [Forgets()]])
+def test_two_equal_calls_of_different_steps_with_one_id_are_two(office, drive, outer):
     look = calls(("look", {"path": "x"}))
-    place = office(scripted(look, look))
+    place = office(scripted(look, look, says("Done.")))
     with place.open(approve=True) as tw:
         stock(tw, place)
         hits = place.page.hits
-        done = drive(agent_of(tw, place.endpoint.url), ASK)
-    assert (results(done), place.page.hits) == (["5", "5"], hits + 2)
+        done = drive(agent_of(tw, place.endpoint.url, outer=outer), ASK)
+    assert done["messages"][-1].content == "Done."
+    assert place.page.hits == hits + 2
 
 
 def test_what_ends_a_run_ends_the_agents_run_and_is_on_record(office, drive):

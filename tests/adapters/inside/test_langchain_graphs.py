@@ -1,5 +1,7 @@
 """`tw.as_langchain_tools()` in graphs built by hand: a thread is a run, and a ToolNode's calls share one task."""
 
+import time
+
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
@@ -135,6 +137,9 @@ def test_a_yes_to_another_tool_of_the_same_task_is_none_to_ours(office, drive):
     @tool
     def confirm(text: str) -> str:
         """Have a person confirm something."""
+        while not tw.approvals():
+            time.sleep(0.01)
+        time.sleep(0.5)  # ours comes first, where LangGraph shows this one
         return f"{text}: {interrupt(text)}"
 
     place = office(lambda one: Script(
