@@ -137,7 +137,7 @@ def test_a_yes_to_another_tool_of_the_same_task_is_none_to_ours(office, drive):
     @tool
     def confirm(text: str) -> str:
         """Have a person confirm something."""
-        while not tw.approvals():
+        while not tw.approvals(every=True):
             time.sleep(0.01)
         time.sleep(0.5)  # ours comes first, where LangGraph shows this one
         return f"{text}: {interrupt(text)}"
