@@ -54,6 +54,7 @@ class GuestRuns:
         self._visits, self._portal = visits, portal
         self._book = HeldBook(visits.house.journal)
         self._stays: dict[str, _Stay] = {}  # oldest use first; of the portal's loop alone
+        self._beginning = asyncio.Lock()  # so that calls side by side find the run that the first of them began
 
     def begin(self, prompt: str, thread: str = "") -> str:
         """A new run; its id. One of the same *thread* that is still open ends."""
@@ -91,6 +92,14 @@ class GuestRuns:
         """`answer`, awaited; cancelling it stops the sandbox."""
         return await self._portal.run_from_loop(self._answer(run_id, call))
 
+    def has(self, run_id: str, name: str) -> bool:
+        """Whether a call of *name* would find a tool."""
+        return self._portal.run(self._has(run_id, name))
+
+    async def ahas(self, run_id: str, name: str) -> bool:
+        """`has`, awaited."""
+        return await self._portal.run_from_loop(self._has(run_id, name))
+
     def questions(self, run_id: str, call: GuestCall) -> list[Waiting]:
         """What that call has asked so far, in order, answered or not."""
         return self._portal.run(self._questions(run_id, call))
@@ -124,8 +133,19 @@ class GuestRuns:
         """`taken`, awaited."""
         return await asyncio.to_thread(self.taken, name)
 
+    def show(self, run_id: str, where: str, name: str, value: Any) -> None:
+        """Note that the question *name* was shown, as *value*, by what the framework calls *where*; on disk at once."""
+        self._book.show(run_id, where, name, value)
+
+    def shown_at(self, run_id: str, where: str) -> list[tuple[str, Any]]:
+        """Name and value of what was shown there, in order, by any process."""
+        return self._book.shown_at(run_id, where)
+
     def end(self, run_id: str, error: BaseException | None = None) -> None:
-        """The framework's run is over; *error* is what ended it, if anything did. One that is not open has ended."""
+        """The framework's run is over; *error* is what ended it, if anything did.
+
+        One that is not open has ended; of that the *error* is put on record, unless another process has it.
+        """
         self._portal.run(self._end(run_id, error))
 
     async def aend(self, run_id: str, error: BaseException | None = None) -> None:
@@ -149,9 +169,11 @@ class GuestRuns:
         return await asyncio.to_thread(self._book.run_of, f"{self._visits.toolset_id} {thread}")
 
     async def _of_thread(self, thread: str, prompt: str) -> str:
-        run_id = await self._run_of(thread)
-        known = run_id and (run_id in self._stays or await asyncio.to_thread(self._visits.known, run_id) is not None)
-        return run_id if known else await self._begin(prompt, thread)
+        async with self._beginning:
+            run_id = await self._run_of(thread)
+            if run_id and (run_id in self._stays or await asyncio.to_thread(self._visits.known, run_id) is not None):
+                return run_id
+            return await self._begin(prompt, thread)
 
     async def _offered(self, run_id: str) -> Sequence[Offered]:
         async with self._at(run_id) as visit:
@@ -165,6 +187,10 @@ class GuestRuns:
         if isinstance(answer, Waiting):
             await self._end(run_id, None)  # whoever goes on with it may be another process
         return answer
+
+    async def _has(self, run_id: str, name: str) -> bool:
+        async with self._at(run_id) as visit:
+            return name in visit.bench.requests.own_names() or await visit.shelved(name)
 
     async def _questions(self, run_id: str, call: GuestCall) -> list[Waiting]:
         async with self._at(run_id) as visit:
@@ -204,6 +230,9 @@ class GuestRuns:
     async def _end(self, run_id: str, error: BaseException | None) -> None:
         stay = self._stays.get(run_id)
         if stay is None:
+            visit = None if error is None else await self._visits.again(run_id)
+            if visit is not None:
+                await visit.end(error)
             return
         stay.users += 1
         try:

@@ -112,6 +112,14 @@ class HeldBook:
         """What the last call like that waits for, or waited."""
         return _held(self._newest(Place(_CALLS, 0, key)))
 
+    def show(self, run_id: str, where: str, name: str, value: Any) -> None:
+        """Note that the question *name* of a run was shown, as *value*, by what the framework calls *where*."""
+        self._add(Place(run_id, 0, f"shown {where}"), {"name": name, "value": value})
+
+    def shown_at(self, run_id: str, where: str) -> list[tuple[str, Any]]:
+        """Name and value of what was shown there, in order."""
+        return [(data["name"], data["value"]) for data in self._all(Place(run_id, 0, f"shown {where}"))]
+
     def over(self, place: Place) -> bool:
         """Whether the call at *place* has ended: what it came to is on record."""
         return self._journal.get("tool", place) is not None

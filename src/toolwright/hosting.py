@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from toolwright.consent import Approve
 from toolwright.errors import NotFoundError, UserError
@@ -85,6 +85,24 @@ class Hosting(ABC):
         visits = self._visits(id, approvals)
         # It holds runs open, whatever becomes of the adapter that began them.
         return self._guests.setdefault((id, approvals), GuestRuns(visits, self._portal))
+
+    def as_langchain_tools(
+        self,
+        *,
+        names: Collection[str] = (),
+        approvals: Asks = "house",
+        interrupt_on: Collection[str] | Literal[True] = (),
+        id: str = "langchain",  # noqa: A002
+    ) -> list[Any]:
+        """LangChain tools for a graph built by hand: the fixed three, and the tools of the shelf called *names*.
+
+        A thread of the graph is a run. *approvals* and *interrupt_on* as `ToolwrightMiddleware` has them
+        (docs/langchain.md). NotFoundError for a name that is not on the shelf. Needs `toolwright[langchain]`.
+        """
+        from toolwright.adapters.langchain import shelf_tools
+
+        runs = self.guest_runs(id=id, approvals=approvals)
+        return shelf_tools(runs, self._parts.house.registry, names, approvals, interrupt_on)
 
     def _visits(self, toolset_id: str, approvals: Asks) -> Visits:
         from toolwright.visiting import Visits

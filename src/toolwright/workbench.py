@@ -242,6 +242,22 @@ def read_arguments(given: Any) -> Arguments:
     return Unreadable(given if isinstance(given, str) else as_json(given))
 
 
+def reached(name: str, arguments: Arguments) -> tuple[str, Any]:
+    """The tool that a call would run, through however many `run_tool`, and with what; a list is one with many."""
+    given: Any = arguments
+    while name == "run_tool" and isinstance(given, Mapping):
+        inner = given.get("name", given.get("tool_name"))
+        if not isinstance(inner, str) or not inner:
+            break
+        if "arguments" in given:
+            read, items = read_arguments(given["arguments"]), read_list(given["arguments"])
+            given = items if isinstance(read, Unreadable) and items is not None else read
+        else:
+            given = {key: value for key, value in given.items() if key not in ("name", "tool_name")}
+        name = inner
+    return name, given
+
+
 def _whole(given: Any) -> Any:
     """*given* with U+FFFD for halves of characters, which no answer and no journal can carry (`"\\ud800"` in JSON)."""
     if isinstance(given, str):
