@@ -64,8 +64,9 @@ def decision(said: Any, value: Mapping[str, Any]) -> Decision:
         one = several[0] if isinstance(several, Sequence) and len(several) == 1 else None
     if not isinstance(one, Mapping) or one.get("type") not in ("approve", "reject"):
         return _unreadable(said)
-    why, who = (str(one.get(key) or "") for key in ("message", "who"))
-    return Decision(one["type"] == "approve", why, who)
+    return Decision(
+        one["type"] == "approve", str(one.get("message") or ""), str(one.get("who") or said.get("who") or "")
+    )
 
 
 def _unreadable(said: Any) -> Decision:

@@ -227,7 +227,9 @@ def test_while_a_graph_waits_for_something_else_another_process_may_go_on_with_t
         assert results(drive(agents[1], ASK))[-1] == "5"
 
 
-@pytest.mark.parametrize("said", [YES, True, {"type": "approve"}, {"decisions": [{"type": "approve", "who": "ada"}]}])
+@pytest.mark.parametrize(
+    "said", [YES, True, {"type": "approve"}, {"decisions": [{"type": "approve", "who": "ada"}]}, {**YES, "who": "ada"}]
+)
 def test_a_call_that_needs_a_yes_pauses_the_graph_in_langchains_own_form(office, drive, said):
     place = office(usual)
     with place.open() as tw:

@@ -31,6 +31,7 @@ from langchain_stage import (
 )  # fmt: skip
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import START, MessagesState, StateGraph
 from office import office
 
 from cli.shop import Page, fetcher
@@ -163,6 +164,29 @@ def test_the_first_step_taken_again_is_the_same_run(office):
         place.speaker.replies = [says("Again.")]
         agent.invoke(ASK, CONFIG)
         assert len(tw.runs()) == 2, "each run of the agent is one"
+
+
+def test_a_run_that_is_begun_again_before_its_checkpoint_is_the_same_run(office):
+    place = office(usual)
+    got = []
+    with place.open() as tw:
+        ours = ToolwrightMiddleware(tw)
+
+        def begin(state):
+            got.append(ours.before_agent(state, None)["toolwright_run"])
+            if len(got) == 1:
+                raise ConnectionError("lost")
+
+        graph = StateGraph(MessagesState)
+        graph.add_node("begin", begin)
+        graph.add_edge(START, "begin")
+        graph = graph.compile(checkpointer=InMemorySaver())
+        with pytest.raises(ConnectionError):
+            graph.invoke(ASK, CONFIG)
+        graph.invoke(None, CONFIG)
+        graph.invoke(ASK, CONFIG)
+        assert got[0] == got[1] != got[2]
+        assert len(tw.runs()) == 2
 
 
 WAYS = {
