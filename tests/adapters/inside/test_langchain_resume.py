@@ -36,7 +36,7 @@ from office import office
 
 from cli.shop import Page, fetcher
 from docs_support.world import has_full_sandbox
-from toolwright import UserError
+from toolwright import ApprovalAnswer, UserError
 from toolwright.adapters.langchain import ToolwrightMiddleware
 
 __all__ = ["office"]
@@ -330,3 +330,34 @@ def test_a_yes_is_none_to_what_another_call_asks_later(office, drive, then, with
             else:
                 drive.resume(agent, {**YES, "question": second["toolwright"]["question"]})
                 assert "peek" in tw.registry
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_what_a_run_has_taken_in_is_asked_about_before_it_sends(office, drive, yes):
+    folder = "/usr/lib"
+    wanted = {
+        "tool_name": "read_note",
+        "description": "Read the first line of a file of the system.",
+        "input_params": "name: str",
+        "return_type": "str",
+        "example": "read_note('os-release')",
+        "powers": {"reads": [folder], "why": {folder: "the files are there"}},
+    }
+    source = (
+        "from pathlib import Path\n\n\ndef read_note(name: str) -> str:\n"
+        '    """Read the first line of a file of the system."""\n'
+        f'    return (Path("{folder}") / name).read_text().splitlines()[0]\n'
+    )
+    look = [calls(("look", {"path": path})) for path in "xy"]
+    place = office(scripted(calls(("read_note", {"name": "os-release"})), *look))
+    with place.open() as tw:
+        stock(tw, place)
+        made = tw.request(wanted, source=source, approve=lambda _: ApprovalAnswer(True))
+        assert made.version is not None, made.reason
+        agent = agent_of(tw, place.endpoint.url, InMemorySaver(), approvals="framework")
+        (value,) = asked(drive(agent, ASK))
+        assert (value["toolwright"]["kind"], value["toolwright"]["name"]) == ("flow", "look")
+        before = place.page.hits
+        done = drive.resume(agent, YES if yes else {"type": "reject"})
+        assert not asked(done), "one answer is for the run"
+        assert (place.page.hits > before) == yes, results(done)
