@@ -18,7 +18,8 @@ from toolwright.registry import Registry
 from toolwright.requests import FIXED
 from toolwright.tool import Verdict
 from toolwright.trace import new_run_id
-from toolwright.workbench import Unreadable, read_arguments, read_list
+from toolwright.workbench import NAMELESS, Unreadable, inner_call, read_arguments, read_list
+from toolwright.workbench import unknown as unknown_name
 
 WRITE_IT = "There is no model here that writes tools. Write the tool yourself and hand it in as `source`."
 _MENDS = "Mend the source and hand it in again under the same name."
@@ -141,14 +142,13 @@ class ToRun:
 
 def to_run(arguments: Mapping[str, Any], fixed: Collection[str] = FIXED) -> ToRun | str:
     """What is to be run; or, in words, why that cannot be read. *fixed* are called by their own names only."""
-    named = arguments.get("name", arguments.get("tool_name"))
-    if not isinstance(named, str) or not named:
-        return 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.'
+    inner = inner_call(arguments)
+    if inner is None:
+        return NAMELESS
+    named, given = inner
     if named in fixed:
         return f"{named} is called by its own name."
     name, number = name_of(named)
-    beside = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
-    given = arguments.get("arguments", beside)
     read = read_arguments(given)
     if not isinstance(read, Unreadable):
         return ToRun(name, number, [read])
@@ -172,4 +172,4 @@ def unknown(name: str, why: str = "") -> str:
     """What a model reads that calls a name which nobody has; *why* tells of versions that there are."""
     if "@" in name and why:
         return f"{name} is not available. {why}"
-    return f"{name} is not available; use request_new_tool to have it made, or search_tools to find another."
+    return unknown_name(name)

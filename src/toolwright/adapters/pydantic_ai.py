@@ -78,7 +78,7 @@ class GuestToolset(ToolwrightToolset):
             known = visit.waiting.get(call_id)
             if known is None and not await self._bridge(visit.shelved(name)):
                 continue
-            tools.setdefault(known or name, self._tool(Offered(known or name, "", {"type": "object"})))
+            tools.setdefault(known or name, self._tool(Offered(known or name)))
         return tools
 
     async def _hear(self) -> None:
