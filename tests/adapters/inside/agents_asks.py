@@ -6,8 +6,8 @@ import sys
 
 import pytest
 from agents import Agent, Runner, RunState, function_tool
-from agents_stage import Scripted, Streaming, helper, model_at, of_agent, results, scripted, told
-from office import office
+from agents_stage import Scripted, Streaming, helper, model_at, results, scripted
+from office import of_agent, office, told
 
 from cli.shop import Page
 from docs_support.world import has_full_sandbox

@@ -7,8 +7,8 @@ import os
 import pytest
 from agents import Agent, AgentHooks, MaxTurnsExceeded, ModelProvider, RunConfig, Runner, function_tool, handoff
 from agents.exceptions import AgentsException
-from agents_stage import Streaming, helper, model_at, of_agent, results, scripted, told
-from office import office
+from agents_stage import Streaming, helper, model_at, results, scripted
+from office import of_agent, office, told
 
 from cli.shop import family, napping
 from docs_support.world import has_full_sandbox
