@@ -240,6 +240,11 @@ def read_arguments(given: Any) -> Arguments:
     return Unreadable(given if isinstance(given, str) else as_json(given))
 
 
+def as_sent(arguments: Arguments) -> Any:
+    """*arguments* as JSON, by which equal calls are known; what cannot be read is equal to no object."""
+    return [arguments.text] if isinstance(arguments, Unreadable) else dict(arguments)
+
+
 def inner_call(arguments: Mapping[str, Any]) -> tuple[str, Any] | None:
     """The tool that arguments of `run_tool` name, and its own, not read yet; None where they name none.
 
