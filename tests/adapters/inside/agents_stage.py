@@ -13,6 +13,8 @@ from people_stage import Clerk
 from outside.endpoint import Endpoint, says
 
 set_tracing_disabled(True)
+LOOK = ("look", {"path": "x"})
+"""A call of the office's tool."""
 
 
 def model_at(url: str) -> Any:
@@ -37,6 +39,11 @@ class Scripted(Clerk):
             said, *self.script = self.script
             return said(request) if callable(said) else said
         return says(f"It says {request.results[-1]}" if request.results else "Nothing.")
+
+
+def asks_for(place: Any) -> tuple[str, dict[str, Any]]:
+    """A call that asks for the office's tool."""
+    return "request_new_tool", place.asked
 
 
 def scripted(*sources: Any) -> Any:
