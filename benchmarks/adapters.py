@@ -12,16 +12,13 @@ import json
 import os
 import subprocess
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from benchmarks import shelf
 from benchmarks.agents import FRAMEWORKS
-from benchmarks.environments import python_of
+from benchmarks.environments import ROOT, python_of
 from benchmarks.orchestrator import STEPS, TOOLS, endpoint
 from benchmarks.timing import count, median, percentile
-
-ROOT = Path(__file__).parents[1]
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def langchain(tw: Toolwright, url: str) -> dict[str, Way]:
     """`create_agent`, with a function and with the middleware; awaited, as both others are."""
     from langchain.agents import create_agent
     from langchain_openai import ChatOpenAI
+
     from toolwright.adapters.langchain import ToolwrightMiddleware
 
     model = ChatOpenAI(model="benchmark", base_url=url, api_key="none", max_retries=0)
@@ -56,6 +57,7 @@ def openai_agents(tw: Toolwright, url: str) -> dict[str, Way]:
     """Its agent, with a function tool and as `extend` returns it."""
     from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
     from openai import AsyncOpenAI
+
     from toolwright.adapters.openai_agents import extend
 
     set_tracing_disabled(True)

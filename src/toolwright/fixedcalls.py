@@ -28,7 +28,7 @@ from toolwright.forge import Forged
 from toolwright.largevalues import READ_VALUE, as_json, with_values
 from toolwright.paging import page
 from toolwright.presented import described
-from toolwright.requested import WRITE_IT, Asked, Requested, ToRun, answer_of, asked_of, found, unknown
+from toolwright.requested import WRITE_IT, Requested, ToMake, ToRun, came_of, found, to_make, unknown
 from toolwright.requested import to_run as meant_by
 from toolwright.workbench import Unreadable, read_arguments
 
@@ -124,7 +124,7 @@ class FixedCalls(Errands):
                 text += f"\nIts arguments: {as_json(dict(self.registry.find(name).input_schema))}"
         return text
 
-    def _wanted(self, name: str, given: Given, version: int | None) -> Outcome | ToRun | Asked:
+    def _wanted(self, name: str, given: Given, version: int | None) -> Outcome | ToRun | ToMake:
         """What is to be done, read; the Outcome where that is all."""
         _ = self._parts  # UserError of one that is closed
         arguments = read_arguments(given)
@@ -136,7 +136,7 @@ class FixedCalls(Errands):
         if name == READ_VALUE:
             return Outcome(Status.OK, page(arguments, self.kept_value))
         if name == _REQUEST:
-            asked = asked_of(arguments)
+            asked = to_make(arguments)
             return _bad(asked, "spec") if isinstance(asked, str) else asked
         meant = meant_by(arguments) if name == _RUN else ToRun(name, version, [arguments])
         if isinstance(meant, str):
@@ -149,9 +149,9 @@ class FixedCalls(Errands):
         except NotFoundError:  # no handle of ours: it is what it looks like
             return {largevalues.KEY: handle}
 
-    def _came(self, asked: Asked, forged: Forged) -> Outcome:
+    def _came(self, asked: ToMake, forged: Forged) -> Outcome:
         self._requested.over(asked)
-        answer = answer_of(forged, asked.name, bool(asked.source))
+        answer = came_of(forged, asked.name, bool(asked.source))
         if answer.status == "ready":
             return Outcome(Status.OK, answer.to_json())
         if answer.status == "waits":
@@ -162,7 +162,7 @@ class FixedCalls(Errands):
             _bad(answer.text, "failed") if asked.source else Outcome(Status.DENIED, detail=answer.text, reason="failed")
         )
 
-    def _not_made(self, asked: Asked, errand: str, error: ToolwrightError) -> Outcome:
+    def _not_made(self, asked: ToMake, errand: str, error: ToolwrightError) -> Outcome:
         """How a request ended that had no answer; raises what is no matter of the request."""
         _ = self._parts  # closed meanwhile
         if isinstance(error, UnansweredError):

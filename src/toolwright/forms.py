@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolwright.errors import EditedError, NotFoundError
-from toolwright.requested import answer_of
+from toolwright.requested import came_of
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
@@ -184,7 +184,7 @@ def forged_as_json(forged: Forged, name: str, *, call: str) -> dict[str, Any]:
 
     *call* says how the tool is called.
     """
-    came = answer_of(forged, name, True, call)
+    came = came_of(forged, name, True, call)
     untested = {"untested": list(forged.version.verdict.untested)} if came.status == "ready" and forged.version else {}
     checks = checks_as_json(forged.verdicts[-1]) if forged.verdicts else []
     return {"tool": "", **came.to_json(), **untested, "checks": checks}

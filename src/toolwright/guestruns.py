@@ -17,7 +17,7 @@ from toolwright.policy import ApprovalAnswer
 from toolwright.portal import Portal
 from toolwright.trace import new_run_id
 from toolwright.visiting import Called, Came, Visit, Visits, Waiting
-from toolwright.workbench import Arguments, Offered, Unreadable
+from toolwright.workbench import Arguments, Offered, as_sent
 
 MOST_OPEN = 64
 """As many runs are held open between their steps; the one that was left longest ends, and is opened when it goes on."""
@@ -202,8 +202,8 @@ class GuestRuns:
 
     def _place(self, call: GuestCall) -> str:
         # Whoever changed the arguments made another call of it, whose answer is not on record.
-        given = [call.arguments.text] if isinstance(call.arguments, Unreadable) else dict(call.arguments)
-        return f"call {call.key} {key_of(self._visits.options.namespace, call.name, given)[:16]}"
+        equal = key_of(self._visits.options.namespace, call.name, as_sent(call.arguments))
+        return f"call {call.key} {equal[:16]}"
 
     @asynccontextmanager
     async def _at(self, run_id: str) -> AsyncIterator[Visit]:

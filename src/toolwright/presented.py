@@ -9,30 +9,21 @@ from typing import Any
 from toolwright.listing import ToolInfo
 from toolwright.owntools import Usable
 from toolwright.requests import FIXED
-from toolwright.workbench import FIXED_TOOLS
+from toolwright.requests import described as of_any_version
+from toolwright.workbench import FIXED_TOOLS, an_object
 
 _TEXT = {"type": "string"}
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {one.name: one.schema for one in FIXED_TOOLS}
 """The arguments of the fixed tools."""
-DESCRIBED: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "name": _TEXT,
-        "version": {"type": "integer"},
-        "description": _TEXT,
-        "arguments": {"type": "object"},
-        "returns": {"type": "object"},
-    },
-    "required": ["name", "version", "description", "arguments", "returns"],
-}
+DESCRIBED: Mapping[str, Any] = an_object(
+    *("name", "version", "description", "arguments", "returns"),
+    name=_TEXT,
+    version={"type": "integer"},
+    description=_TEXT,
+    arguments={"type": "object"},
+    returns={"type": "object"},
+)
 """The schema of `described`."""
-
-
-def an_object(*required: str, **properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of an object."""
-    return {"type": "object", "properties": properties, "required": list(required)}
-
-
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "search_tools": an_object("tools", tools={"type": "array", "items": DESCRIBED}),
     "request_new_tool": an_object("status", status=_TEXT, tool=_TEXT, checks={"type": "array"}, reason=_TEXT),
@@ -137,10 +128,4 @@ def framed(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def described(tool: Usable) -> dict[str, Any]:
     """What a client needs to know to call *tool*; see `DESCRIBED`."""
-    return {
-        "name": tool.name,
-        "version": tool.number,
-        "description": tool.description,
-        "arguments": dict(tool.input_schema),
-        "returns": dict(tool.output_schema),
-    }
+    return {"name": tool.name, "version": tool.number, **of_any_version(tool)}

@@ -18,7 +18,8 @@ from toolwright.registry import Registry
 from toolwright.requests import FIXED
 from toolwright.tool import Verdict
 from toolwright.trace import new_run_id
-from toolwright.workbench import Unreadable, read_arguments, read_list
+from toolwright.workbench import NAMELESS, Unreadable, inner_call, read_arguments, read_list
+from toolwright.workbench import unknown as unknown_name
 
 WRITE_IT = "There is no model here that writes tools. Write the tool yourself and hand it in as `source`."
 _MENDS = "Mend the source and hand it in again under the same name."
@@ -27,7 +28,7 @@ _MOST_WAITING = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ToMake:
     """The arguments of `request_new_tool`, read."""
 
     asked: Mapping[str, Any]
@@ -46,34 +47,34 @@ class Requested:
         self._waiting: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, asked: Asked) -> str:
+    def of(self, asked: ToMake) -> str:
         """The errand of the very same request where it waits, or a new one."""
         with self._lock:
             return self._waiting.get(_key(asked)) or new_run_id()
 
-    def waits(self, asked: Asked, errand: str) -> None:
+    def waits(self, asked: ToMake, errand: str) -> None:
         """It waits."""
         with self._lock:
             self._waiting[_key(asked)] = errand
             while len(self._waiting) > _MOST_WAITING:
                 self._waiting.popitem(last=False)
 
-    def over(self, asked: Asked) -> None:
+    def over(self, asked: ToMake) -> None:
         """It was answered."""
         with self._lock:
             self._waiting.pop(_key(asked), None)
 
 
-def _key(asked: Asked) -> str:
+def _key(asked: ToMake) -> str:
     return json.dumps([dict(asked.asked), asked.source], sort_keys=True, default=str)
 
 
-def asked_of(arguments: Mapping[str, Any]) -> Asked | str:
+def to_make(arguments: Mapping[str, Any]) -> ToMake | str:
     """What is asked for; or, in words, why that cannot be read."""
     source = arguments.get("source") or ""
     if not isinstance(source, str):
         return "`source` has to be the text of one Python file."
-    return Asked({key: value for key, value in arguments.items() if key != "source"}, source)
+    return ToMake({key: value for key, value in arguments.items() if key != "source"}, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Answer:
         return {"status": self.status, **self.more, "reason": self.text}
 
 
-def answer_of(forged: Forged, name: str, handed_in: bool, call: str = "") -> Answer:
+def came_of(forged: Forged, name: str, handed_in: bool, call: str = "") -> Answer:
     """The tool, its handle and its schema; or the checks that failed, or why there is none. *call* says how to."""
     checks = {"checks": checks_of(forged.verdicts[-1])} if forged.verdicts else {}
     version = forged.version
@@ -141,14 +142,13 @@ class ToRun:
 
 def to_run(arguments: Mapping[str, Any], fixed: Collection[str] = FIXED) -> ToRun | str:
     """What is to be run; or, in words, why that cannot be read. *fixed* are called by their own names only."""
-    named = arguments.get("name", arguments.get("tool_name"))
-    if not isinstance(named, str) or not named:
-        return 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.'
+    inner = inner_call(arguments)
+    if inner is None:
+        return NAMELESS
+    named, given = inner
     if named in fixed:
         return f"{named} is called by its own name."
     name, number = name_of(named)
-    beside = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
-    given = arguments.get("arguments", beside)
     read = read_arguments(given)
     if not isinstance(read, Unreadable):
         return ToRun(name, number, [read])
@@ -172,4 +172,4 @@ def unknown(name: str, why: str = "") -> str:
     """What a model reads that calls a name which nobody has; *why* tells of versions that there are."""
     if "@" in name and why:
         return f"{name} is not available. {why}"
-    return f"{name} is not available; use request_new_tool to have it made, or search_tools to find another."
+    return unknown_name(name)

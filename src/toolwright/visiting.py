@@ -21,7 +21,7 @@ from toolwright.runs import held as run_held
 from toolwright.runs import judged, result_of
 from toolwright.store.asked import Asked
 from toolwright.trace import Event, EventKind, Place, Run, RunStatus, Sink, new_run_id
-from toolwright.workbench import Arguments, Unreadable, Workbench
+from toolwright.workbench import Arguments, Workbench, as_sent
 
 Asks = Literal["house", "framework"]
 """Who asks a person: Toolwright, as everywhere, or the agent's own code, in the way of its framework."""
@@ -211,8 +211,7 @@ class Visit:
         here = Place(self.run_id, called.step, called.key or f"{lead}{called.position}")
         if not self._visits.waits:
             return await self.bench.answer(name, arguments, here)
-        said = [arguments.text] if isinstance(arguments, Unreadable) else dict(arguments)
-        key = key_of(self._run.namespace, name, said)
+        key = key_of(self._run.namespace, name, as_sent(arguments))
         own: Held | None = None
         if called.id in self._waiting:  # with other arguments than those that were shown, no answer was about it
             own = await asyncio.to_thread(self._book.of_call, self.run_id, called.id, key)

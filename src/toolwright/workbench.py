@@ -31,11 +31,11 @@ MAX_MATCHING = 8
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A tool as it stands in the tools array."""
+    """A tool as it stands in the tools array; of one that no model is shown the name alone."""
 
     name: str
-    description: str
-    schema: Mapping[str, Any]
+    description: str = ""
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Unreadable:
 
 
 Arguments = Mapping[str, Any] | Unreadable
+NAMELESS = 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.'
 _Ended = Mapping[str, Any] | None
 """What the record says of how a call, or those of a list, ended; None where none was made."""
 
@@ -125,7 +126,7 @@ class Workbench:
         try:
             meant = await self._meant(name, place)
         except NotFoundError:
-            return _unknown(name), None
+            return unknown(name), None
         if isinstance(meant, Outcome):
             return told(name, meant, lambda _: ""), kept(name, meant)
         text, outcome = await self.calls.answer(meant, arguments, place, again)
@@ -149,13 +150,10 @@ class Workbench:
         return found
 
     async def _run_tool(self, arguments: Mapping[str, Any], place: Place, again: int) -> tuple[str, _Ended]:
-        name = arguments.get("name", arguments.get("tool_name"))
-        if not isinstance(name, str) or not name:
-            return 'run_tool needs the name of a tool: {"name": "convert", "arguments": {"amount": 5}}.', None
-        if "arguments" not in arguments:
-            inner = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
-            return await self._answer(name, inner, place, again)
-        given = arguments["arguments"]
+        inner = inner_call(arguments)
+        if inner is None:
+            return NAMELESS, None
+        name, given = inner
         items = await asyncio.to_thread(self._items, given)
         if items is not None:
             return await self._answer_all(name, _whole(items), place)
@@ -183,7 +181,7 @@ class Workbench:
         try:
             version = await self._meant(name, place)
         except NotFoundError:
-            return _unknown(name), None
+            return unknown(name), None
         if isinstance(version, Outcome):
             return told(name, version, lambda _: ""), kept_all(name, [version])
         outcomes = await ListCalls(self.calls, self.journal).outcomes(version, items, place)
@@ -210,7 +208,7 @@ class Workbench:
             version = await self.requests.version(name, int(number))
             if version is None:
                 return None
-            self._offered[ref] = Offered(name, _described(version), version.input_schema)
+            self._offered[ref] = offered_of(version)
         return self._offered[ref]
 
     async def _recorded(self, place: Place) -> dict[str, Any] | None:
@@ -242,19 +240,30 @@ def read_arguments(given: Any) -> Arguments:
     return Unreadable(given if isinstance(given, str) else as_json(given))
 
 
-def reached(name: str, arguments: Arguments) -> tuple[str, Any]:
+def as_sent(arguments: Arguments) -> Any:
+    """*arguments* as JSON, by which equal calls are known; what cannot be read is equal to no object."""
+    return [arguments.text] if isinstance(arguments, Unreadable) else dict(arguments)
+
+
+def inner_call(arguments: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The tool that arguments of `run_tool` name, and its own, not read yet; None where they name none.
+
+    There are models that write the arguments beside the name.
+    """
+    name = arguments.get("name", arguments.get("tool_name"))
+    if not isinstance(name, str) or not name:
+        return None
+    beside = {key: value for key, value in arguments.items() if key not in ("name", "tool_name")}
+    return name, arguments.get("arguments", beside)
+
+
+def innermost(name: str, arguments: Arguments) -> tuple[str, Any]:
     """The tool that a call would run, through however many `run_tool`, and with what; a list is one with many."""
     given: Any = arguments
-    while name == "run_tool" and isinstance(given, Mapping):
-        inner = given.get("name", given.get("tool_name"))
-        if not isinstance(inner, str) or not inner:
-            break
-        if "arguments" in given:
-            read, items = read_arguments(given["arguments"]), read_list(given["arguments"])
-            given = items if isinstance(read, Unreadable) and items is not None else read
-        else:
-            given = {key: value for key, value in given.items() if key not in ("name", "tool_name")}
-        name = inner
+    while name == "run_tool" and isinstance(given, Mapping) and (inner := inner_call(given)) is not None:
+        name, own = inner
+        read, items = read_arguments(own), read_list(own)
+        given = items if isinstance(read, Unreadable) and items is not None else read
     return name, given
 
 
@@ -284,7 +293,8 @@ def read_list(given: Any) -> list[Any] | None:
     return [one if isinstance(two, Unreadable) else two for one, two in zip(given, read, strict=True)]
 
 
-def _unknown(name: str) -> str:
+def unknown(name: str) -> str:
+    """What a model reads that calls a name which nobody has."""
     return f"{name} is not available; use request_new_tool to have it made, or search_tools to find another."
 
 
@@ -299,13 +309,14 @@ def _listing(found: Sequence[Usable]) -> str:
     return "\n".join(as_json(described(one)) for one in found)
 
 
-def _described(version: Usable) -> str:
-    if isinstance(version, OwnTool):
-        return version.description
-    return f"{version.spec.description} Returns {version.spec.returns}."
+def offered_of(tool: Usable) -> Offered:
+    """*tool* as it stands in the tools array."""
+    said = tool.description if isinstance(tool, OwnTool) else f"{tool.spec.description} Returns {tool.spec.returns}."
+    return Offered(tool.name, said, tool.input_schema)
 
 
-def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
+def an_object(*required: str, **properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object."""
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
@@ -314,13 +325,13 @@ FIXED_TOOLS = (
     Offered(
         "search_tools",
         "Look on the shelf for tools that fit a few words. Each that is found can be called by its name at once.",
-        _object(["query"], query={**_TEXT, "description": "What the tool should do, in a few words."}),
+        an_object("query", query={**_TEXT, "description": "What the tool should do, in a few words."}),
     ),
     Offered(
         "request_new_tool",
         "Have a tool made that is missing. It is written, proved and kept, and can be called by its name at once.",
-        _object(
-            ["tool_name", "description", "input_params", "return_type", "example"],
+        an_object(
+            *("tool_name", "description", "input_params", "return_type", "example"),
             tool_name={**_TEXT, "description": "snake_case, such as fetch_exchange_rate."},
             description={**_TEXT, "description": "One clear sentence: what it does and returns."},
             input_params={**_TEXT, "description": "As in a signature: amount: float, currency: str = 'USD'."},
@@ -339,8 +350,8 @@ FIXED_TOOLS = (
     Offered(
         "run_tool",
         "Call any tool by its name; with a list of arguments, once for each, which gives a list of results.",
-        _object(
-            ["name"],
+        an_object(
+            "name",
             name={**_TEXT, "description": "The name of a tool on the shelf."},
             arguments={
                 "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}],

@@ -1,7 +1,8 @@
 """Our toolset under durable engines, each in an environment of its own: DBOS, Prefect, the activities of Temporal."""
 
 import pytest
-import venvs
+
+from adapters import venvs
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

@@ -1,4 +1,4 @@
-"""LangChain, LangGraph and deepagents, in an environment of their own: `inside/test_langchain*.py`."""
+"""LangChain, LangGraph and deepagents, in an environment of their own: `inside/langchain_*.py`."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from adapters import venvs
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("langchain"), pytest.mark.timeout(1800)]
 
 
-@pytest.mark.parametrize("file", sorted(one.name for one in venvs.INSIDE.glob("test_langchain*.py")))
+@pytest.mark.parametrize("file", ["langchain_runs.py", "langchain_graphs.py", "langchain_resume.py"])
 def test_langchain(file):
     venvs.tests_in("langchain", file)
 

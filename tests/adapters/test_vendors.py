@@ -1,7 +1,8 @@
 """The schemas for a bare loop, held against the vendors' own types and clients in an environment with their SDKs."""
 
 import pytest
-import venvs
+
+from adapters import venvs
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("adapter-vendors")]
 

@@ -22,11 +22,11 @@ from toolwright.errors import UserError
 from toolwright.requests import FIXED
 from toolwright.toolset import GUIDE
 from toolwright.visiting import Asks
-from toolwright.workbench import FIXED_TOOLS, Offered
+from toolwright.workbench import FIXED_TOOLS, Offered, offered_of
 
 if TYPE_CHECKING:
+    from toolwright.app import Toolwright
     from toolwright.guestruns import GuestRuns
-    from toolwright.hosting import Hosting
     from toolwright.registry import Registry
 
 
@@ -49,7 +49,7 @@ class ToolwrightMiddleware(AgentMiddleware[ToolwrightState]):
 
     def __init__(
         self,
-        tw: Hosting,
+        tw: Toolwright,
         *,
         approvals: Asks = "house",
         interrupt_on: InterruptOn = (),
@@ -151,7 +151,7 @@ class ToolwrightMiddleware(AgentMiddleware[ToolwrightState]):
         if request.tool is not None:
             return request
         # Whether anybody has it is said by the run; a middleware within this one may still put its own tool there.
-        return request.override(tool=self._tool(Offered(request.tool_call["name"], "", {"type": "object"})))
+        return request.override(tool=self._tool(Offered(request.tool_call["name"])))
 
 
 class ShelfTool(BaseTool):
@@ -192,12 +192,12 @@ def _with_guide(own: SystemMessage | None, guide: str) -> SystemMessage:
 def shelf_tools(
     runs: GuestRuns, shelf: Registry, names: Collection[str], approvals: Asks, interrupt_on: InterruptOn
 ) -> list[BaseTool]:
-    """`tw.as_langchain_tools`."""
+    """What `tw.as_langchain_tools` gives: the fixed three, then those of *names*.
+
+    UserError for one name in place of a list; NotFoundError for a name that is not on the shelf.
+    """
     if isinstance(names, str):
         raise UserError(f"names={names!r} is one name; write [{names!r}].")
-    offered = [*FIXED_TOOLS]
-    for version in map(shelf.get, names):
-        said = f"{version.spec.description} Returns {version.spec.returns}."
-        offered.append(Offered(version.name, said, version.input_schema))
+    offered = [*FIXED_TOOLS, *(offered_of(shelf.get(name)) for name in names)]
     desk = Desk(runs, approvals, interrupt_on, [one.name for one in offered])
     return [ShelfTool.of(one, desk) for one in offered]

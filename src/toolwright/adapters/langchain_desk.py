@@ -20,7 +20,7 @@ from toolwright.largevalues import READ_VALUE, as_json
 from toolwright.policy import ApprovalAnswer
 from toolwright.requests import FIXED
 from toolwright.visiting import FRAMEWORK, Asks, Waiting
-from toolwright.workbench import reached
+from toolwright.workbench import innermost
 
 InterruptOn = Collection[str] | Literal[True]
 """Names of tools each call of which a person is asked about; True: all but the fixed three."""
@@ -129,7 +129,7 @@ class Desk:
 
     def _about_the_call(self, run: str, made: Made) -> Steps:
         """Ask about the call itself where that is wanted; a text where it ends there."""
-        name, given = reached(made.call.name, made.arguments)
+        name, given = innermost(made.call.name, made.arguments)
         if name in (*FIXED, READ_VALUE):
             return ""
         if self._interrupt_on is not True and name not in self._interrupt_on:

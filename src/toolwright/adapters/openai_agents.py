@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agents import Agent, FunctionTool, Handoff, Model, RunConfig
 from agents.exceptions import AgentsException
 
-from toolwright.adapters.openai_models import ANYTHING, OurTool, Provider, watched
+from toolwright.adapters.openai_models import OurTool, Provider, watched
 from toolwright.errors import ToolwrightError, UserError
 from toolwright.guestruns import GuestCall, GuestRuns
 from toolwright.heldcalls import shown
@@ -126,7 +126,7 @@ class _Guest:
             offered = {one.name: one for one in await self.runs.aoffered(stay.run_id)}
             if not stay.alive:  # whoever only looks at what waits keeps it from nobody
                 await self.runs.aend(stay.run_id)
-        missing = {name: Offered(name, "", ANYTHING) for name in waited if name not in offered}
+        missing = {name: Offered(name) for name in waited if name not in offered}
         return [*own, *(stay.tool(one) for name, one in (offered | missing).items() if name not in names)]
 
     async def _stay(self, agent: Any, context: Any) -> _Stay:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -16,9 +16,6 @@ from agents import FunctionTool, Model, ModelProvider
 from openai.types.responses import ResponseFunctionToolCall
 
 from toolwright.workbench import Offered
-
-ANYTHING: Mapping[str, Any] = {"type": "object"}
-"""The schema of a tool that no model is shown."""
 
 
 class Stay(Protocol):
@@ -85,7 +82,7 @@ class _Answer:
             # Otherwise the SDK asks a person about it, and not us.
             readable = _can_be_asked_about(call.arguments)
             if unknown or (call.name in own and not readable):
-                self._tools.append(self._stay.tool(Offered(call.name, "", ANYTHING), asks=readable))
+                self._tools.append(self._stay.tool(Offered(call.name), asks=readable))
 
 
 class _Watched(Model):

@@ -14,7 +14,7 @@ from toolwright.heldcalls import key_of, shown
 from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here, words
 from toolwright.trace import Place
 from toolwright.visiting import Asks, Called, Came, Visit, Visits
-from toolwright.workbench import Arguments, Offered, Unreadable
+from toolwright.workbench import Arguments, Offered, as_sent
 
 __all__ = ["GuestToolset", "ToolwrightToolset"]
 
@@ -78,7 +78,7 @@ class GuestToolset(ToolwrightToolset):
             known = visit.waiting.get(call_id)
             if known is None and not await self._bridge(visit.shelved(name)):
                 continue
-            tools.setdefault(known or name, self._tool(Offered(known or name, "", {"type": "object"})))
+            tools.setdefault(known or name, self._tool(Offered(known or name)))
         return tools
 
     async def _hear(self) -> None:
@@ -104,8 +104,7 @@ class GuestToolset(ToolwrightToolset):
         key = ""
         if ctx.run_id and call_id:
             # An engine that goes on with a run makes its calls again: by this each is the one that it was.
-            given = [arguments.text] if isinstance(arguments, Unreadable) else dict(arguments)
-            key = f"{ctx.run_id} {call_id} {key_of('', name, given)[:16]}"
+            key = f"{ctx.run_id} {call_id} {key_of('', name, as_sent(arguments))[:16]}"
         called = Called(place.step, int(place.position), call_id, approved, ctx.tool_call_metadata, key=key)
         answer = await self._bridge(self._visit.answer(name, arguments, called))
         if isinstance(answer, str):

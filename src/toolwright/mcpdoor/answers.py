@@ -27,7 +27,7 @@ from toolwright.call import Outcome
 from toolwright.largevalues import KEY, OUTPUT_TAIL, Large, large
 from toolwright.mcpdoor.surface import RUN, VALUE
 from toolwright.presented import is_framed
-from toolwright.requested import answer_of
+from toolwright.requested import came_of
 
 if TYPE_CHECKING:
     from toolwright.forge import Forged
@@ -152,7 +152,7 @@ def _content(name: str, path: Path) -> ContentBlock:
 
 def of_forged(forged: Forged, name: str, handed_in: bool) -> CallToolResult:
     """The tool, its handle and its schema; or the checks that failed, or why there is none."""
-    came = answer_of(forged, name, handed_in)
+    came = came_of(forged, name, handed_in)
     if came.status in ("ready", "waits"):
         return said(came.to_json(), error=came.status == "waits")
     return in_words(came.text, came.status, **came.more)

@@ -32,7 +32,7 @@ from toolwright.mcpdoor.surface import FIXED, REQUEST, RUN, SEARCH, SHOW, addres
 from toolwright.owntools import OwnTool
 from toolwright.paging import page
 from toolwright.presented import described
-from toolwright.requested import WRITE_IT, Asked, Requested, ToRun, asked_of, found, name_of, to_run, unknown
+from toolwright.requested import WRITE_IT, Requested, ToMake, ToRun, found, name_of, to_make, to_run, unknown
 from toolwright.trace import new_run_id
 from toolwright.workbench import Unreadable, read_arguments
 
@@ -66,7 +66,7 @@ class ClientCalls:
             if name == SHOW:
                 return await asyncio.to_thread(self._show, arguments)
             if name == REQUEST:
-                asked = asked_of(arguments)
+                asked = to_make(arguments)
                 if isinstance(asked, str):
                     return answers.in_words(asked, "unreadable")
                 errand = errand or self._requested.of(asked)
@@ -102,7 +102,7 @@ class ClientCalls:
         more = {"resource": address(tool.name, tool.number), "source": tool.candidate.source}
         return answers.said(known | powers | tests_of(tool) | provenance_of(self._tw, tool) | more)
 
-    async def _request(self, ctx: Context, asking: Asking, asked: Asked, errand: str) -> CallToolResult:
+    async def _request(self, ctx: Context, asking: Asking, asked: ToMake, errand: str) -> CallToolResult:
         wanted, source = asked.asked, asked.source
         async with Progress(ctx, f"{asked.name} is asked for") as heard:
             try:

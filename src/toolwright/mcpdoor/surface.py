@@ -6,7 +6,8 @@ from mcp_types import Tool, ToolAnnotations
 
 from toolwright.adapters.schemas import as_mcp
 from toolwright.listing import ToolInfo
-from toolwright.presented import ANSWERS, SCHEMAS, an_object, of_info, with_source
+from toolwright.presented import ANSWERS, SCHEMAS, of_info, with_source
+from toolwright.workbench import an_object
 
 SEARCH, REQUEST, RUN, SHOW = "search_tools", "request_new_tool", "run_tool", "show_tool"
 FIXED = (SEARCH, REQUEST, RUN, SHOW)

@@ -47,14 +47,12 @@ _STRIPPING_LOOSE: Mapping[Part, Sequence[str]] = {
     "values": ('DELETE FROM "values" WHERE {loose}',),
     # Of what stands there without any run some tells how an agent's calls are found again: no prompt, and still needed.
     "prompts": (
-        "DELETE FROM journal WHERE run_id NOT LIKE 'visiting-%' AND {loose}",
+        f"DELETE FROM journal WHERE run_id NOT IN {OF_ALL_RUNS} AND {{loose}}",
         "DELETE FROM asked WHERE state != 'open' AND {loose}",
     ),
 }
 _OF_A_RUN = ("events", "journal", '"values"', "turns", "asked")
 """Tables with a column `run_id` whose rows go with their run."""
-
-
 _POINTING = "DELETE FROM journal WHERE run_id IN (?, ?) AND json_extract(CAST(data AS TEXT), ?) = ?"
 """By notes of all runs one of an agent's is found: by the name of its thread, and by what a call of it waits for."""
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 from agents import Agent, Runner, RunState, function_tool
-from agents_stage import Scripted, Streaming, helper, model_at, of_agent, results, scripted, told
-from office import office
+from agents_stage import LOOK, Scripted, Streaming, asks_for, helper, model_at, results, scripted
+from office import of_agent, office, told
 
 from cli.shop import Page
 from docs_support.world import has_full_sandbox
@@ -16,11 +16,6 @@ from toolwright.adapters.openai_agents import aquestion_of, extend, question_of
 
 pytestmark = pytest.mark.skipif(not has_full_sandbox(), reason="a host can be granted in the full sandbox only")
 __all__ = ["office"]
-LOOK = ("look", {"path": "x"})
-
-
-def asks_for(place):
-    return "request_new_tool", place.asked
 
 
 class Program:

@@ -7,8 +7,8 @@ import os
 import pytest
 from agents import Agent, AgentHooks, MaxTurnsExceeded, ModelProvider, RunConfig, Runner, function_tool, handoff
 from agents.exceptions import AgentsException
-from agents_stage import Streaming, helper, model_at, of_agent, results, scripted, told
-from office import office
+from agents_stage import LOOK, Streaming, asks_for, helper, model_at, results, scripted
+from office import of_agent, office, told
 
 from cli.shop import family, napping
 from docs_support.world import has_full_sandbox
@@ -19,13 +19,8 @@ from toolwright.errors import RefusedError, UserError
 pytestmark = pytest.mark.skipif(not has_full_sandbox(), reason="a host can be granted in the full sandbox only")
 __all__ = ["office"]
 OURS = ["search_tools", "request_new_tool", "run_tool"]
-LOOK = ("look", {"path": "x"})
 RUN_LOOK = ("run_tool", {"name": "look", "arguments": {"path": "x"}})
 NO_LOOK = "look is not available; use request_new_tool to have it made, or search_tools to find another."
-
-
-def asks_for(place):
-    return "request_new_tool", place.asked
 
 
 def run(place, *script, config=None, given=None, more=None, **agent):

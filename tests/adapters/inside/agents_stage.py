@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 from agents import Agent, OpenAIChatCompletionsModel, set_tracing_disabled
+from office import ROLES, of_agent
 from openai import AsyncOpenAI
 from people_stage import Clerk
 
 from outside.endpoint import Endpoint, says
 
 set_tracing_disabled(True)
-ROLES = ("generator", "examiner")
+LOOK = ("look", {"path": "x"})
+"""A call of the office's tool."""
 
 
 def model_at(url: str) -> Any:
@@ -39,19 +41,14 @@ class Scripted(Clerk):
         return says(f"It says {request.results[-1]}" if request.results else "Nothing.")
 
 
+def asks_for(place: Any) -> tuple[str, dict[str, Any]]:
+    """A call that asks for the office's tool."""
+    return "request_new_tool", place.asked
+
+
 def scripted(*sources: Any) -> Any:
     """A clerk for `office` that says nothing yet."""
     return lambda one: Scripted(one.asked, *(sources or ((one.source, [one.page.host]),)))
-
-
-def of_agent(place: Any) -> list[Any]:
-    """The requests of the agent's own model, which has none of our roles."""
-    return [one for one in place.endpoint.requests if one.role not in ROLES]
-
-
-def told(place: Any) -> dict[str, int]:
-    """How often the agent's own model was asked, and ours."""
-    return {"agent": len(of_agent(place)), **{role: len(place.endpoint.of(role)) for role in ROLES}}
 
 
 def results(place: Any) -> list[str]:

@@ -12,6 +12,7 @@ from toolwright import Toolwright
 def langchain(tw, url, task):
     from langchain.agents import create_agent
     from langchain_openai import ChatOpenAI
+
     from toolwright.adapters.langchain import ToolwrightMiddleware
 
     model = ChatOpenAI(model="anything", base_url=url, api_key="none")
@@ -31,6 +32,7 @@ def pydantic_ai(tw, url, task):
 def openai_agents(tw, url, task):
     from agents import Agent, OpenAIChatCompletionsModel, Runner, set_tracing_disabled
     from openai import AsyncOpenAI
+
     from toolwright.adapters.openai_agents import extend
 
     set_tracing_disabled(True)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from office import office  # noqa: F401 -- a fixture
+from office import ROLES, of_agent, office  # noqa: F401 -- one is a fixture
 from people_stage import Clerk
 
 from cli.shop import environ
@@ -17,7 +17,6 @@ from outside.endpoint import calls, says
 
 pytestmark = pytest.mark.skipif(not has_full_sandbox(), reason="a host can be granted in the full sandbox only")
 PROGRAM = Path(__file__).with_name("dbos_program.py")
-ROLES = ("generator", "examiner")
 
 
 class Killer(Clerk):
@@ -53,7 +52,7 @@ def ended(process):
 
 def asked(place):
     """How often whom: the agent's own model by the number of results that it was shown, and ours."""
-    agent = [len(one.results) for one in place.endpoint.requests if one.role not in ROLES]
+    agent = [len(one.results) for one in of_agent(place)]
     return agent, *(len(place.endpoint.of(role)) for role in ROLES)
 
 

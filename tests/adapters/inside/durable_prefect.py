@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from office import office  # noqa: F401 -- a fixture
+from office import of_agent, office  # noqa: F401 -- one is a fixture
 from people_stage import Clerk
 
 from cli.shop import environ
@@ -63,7 +63,7 @@ def test_a_flow_that_is_tried_again_asks_no_model_and_runs_no_tool_again(office,
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == ["It says 5"] * 2
     # In the flow's own code, too: each step was offered the same array again, by which Prefect knows its request.
-    agent = [len(one.results) for one in place.endpoint.requests if one.role not in ("generator", "examiner")]
+    agent = [len(one.results) for one in of_agent(place)]
     assert (agent, place.told["generator"], place.told["examiner"]) == ([0, 1, 2], 1, 1)
     with place.open() as tw:
         (run,) = tw.runs()

@@ -69,17 +69,6 @@ def stock(tw: Any, place: Any) -> None:
     assert made.version is not None, made.reason
 
 
-def told(place: Any) -> dict[str, int]:
-    """How often each was asked: the agent's own model, and ours."""
-    roles = [one.role if one.role in ("generator", "examiner") else "agent" for one in place.endpoint.requests]
-    return {role: roles.count(role) for role in ("agent", "generator", "examiner")}
-
-
-def of_agent(place: Any) -> list[Request]:
-    """What the agent's own model was asked."""
-    return [one for one in place.endpoint.requests if one.role not in ("generator", "examiner")]
-
-
 def model_at(url: str) -> ChatOpenAI:
     return ChatOpenAI(model="anything", base_url=url, api_key="none", max_retries=0)
 

@@ -1,7 +1,14 @@
-"""The fixture of the tests that run in an environment of their own: a home, a page, and a scripted model."""
+"""What the tests share that run in an environment of their own: a home, a page, and a scripted model."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from people_stage import Office
+
+ROLES = ("generator", "examiner")
+"""Who is asked by us; the agent's own model has none of our roles."""
 
 
 @pytest.fixture
@@ -18,3 +25,13 @@ def office(tmp_path):
     yield start
     for one in opened:
         one.__exit__()
+
+
+def of_agent(place: Any) -> list[Any]:
+    """What the agent's own model was asked."""
+    return [one for one in place.endpoint.requests if one.role not in ROLES]
+
+
+def told(place: Any) -> dict[str, int]:
+    """How often each was asked: the agent's own model, and ours."""
+    return {"agent": len(of_agent(place)), **{role: len(place.endpoint.of(role)) for role in ROLES}}

@@ -18,14 +18,13 @@ from langchain_stage import (
     model_at,
     results,
     stock,
-    told,
     usual,
 )
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import interrupt
-from office import office
+from office import office, told
 
 from cli.shop import Page, fetcher
 from docs_support.world import has_full_sandbox

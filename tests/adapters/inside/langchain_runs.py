@@ -19,16 +19,14 @@ from langchain_stage import (
     asked,
     calls,
     note,
-    of_agent,
     results,
     says,
     scripted,
     stock,
-    told,
     usual,
 )  # fmt: skip
 from langgraph.checkpoint.memory import InMemorySaver
-from office import office
+from office import of_agent, office, told
 
 from docs_support.world import has_full_sandbox
 from toolwright import RefusedError

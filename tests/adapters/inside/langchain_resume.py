@@ -21,18 +21,16 @@ from langchain_stage import (
     calls,
     model_at,
     note,
-    of_agent,
     results,
     says,
     scripted,
     stock,
-    told,
     usual,
 )  # fmt: skip
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, MessagesState, StateGraph
-from office import office
+from office import of_agent, office, told
 
 from cli.shop import Page, fetcher
 from docs_support.world import has_full_sandbox
