@@ -230,14 +230,15 @@ class GuestRuns:
     async def _end(self, run_id: str, error: BaseException | None) -> None:
         stay = self._stays.get(run_id)
         if stay is None:
-            visit = None if error is None else await self._visits.again(run_id)
-            if visit is not None:
-                await visit.end(error)
-            return
+            if error is None:
+                return
+            stay = self._stays[run_id] = _Stay()  # whoever wants the run meanwhile waits for its turn
         stay.users += 1
         try:
             async with stay.turn:
                 visit, stay.visit = stay.visit, None
+                if visit is None and error is not None:
+                    visit = await self._visits.again(run_id)
                 if visit is not None:
                     await visit.end(error)
         finally:

@@ -116,6 +116,25 @@ def test_calls_of_one_run_come_one_after_the_other(office):
     assert place.page.hits >= 5
 
 
+def test_how_a_run_ended_is_put_on_record_while_calls_of_it_go_on(office):
+    place = office()
+
+    async def all_at_once(tw):
+        runs = tw.guest_runs(id="test")
+        run = await runs.abegin("Look at the page.")
+        await runs.aend(run)
+        search = GuestCall("search_tools", {"query": "x"}, "m1 0")
+        _, array, said = await asyncio.gather(
+            runs.aend(run, LookupError("nobody is there")), runs.aoffered(run), runs.aanswer(run, search)
+        )
+        assert (len(array), said[:7]) == (3, "No tool")
+        return tw.run_record(run)
+
+    with place.open() as tw:
+        ended = asyncio.run(all_at_once(tw))
+    assert (ended.status, ended.settings["reason"]) == ("failed", "LookupError: nobody is there")
+
+
 def test_a_run_that_is_deleted_is_found_by_nothing_and_another_of_its_thread_is(office):
     place = office()
     with place.open() as tw:
