@@ -35,6 +35,11 @@ SLOW = {
     "docs/costs.md",
     "docs/guardrails.md",
     "docs/telemetry.md",
+    "docs/http.md",
+    "docs/policy.md",
+    "docs/record.md",
+    "docs/mcp.md",
+    "docs/pydantic-ai.md",
 }
 """Pages whose commands take long together: they run with the long tests."""
 RUN = [

@@ -27,7 +27,7 @@ ONE_TASK = ["--sandbox", "landlock"] if LinuxSandbox("landlock").profile == "lan
 """Without namespaces the demo does the one task that needs no host: enough to see its lines."""
 
 
-pytestmark = pytest.mark.xdist_group("docs json")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("docs json")]
 
 
 @dataclass

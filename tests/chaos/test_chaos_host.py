@@ -142,6 +142,7 @@ box.close()
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["full", pytest.param("landlock", marks=pytest.mark.long)])
 def test_a_forked_child_has_guests_of_its_own_and_leaves_its_parent_s_alone(profile):
     assert script(_FORK, profile, "4") == {"wrong": [], "child": [], "mine": [], "mixed": []}

@@ -98,6 +98,7 @@ def test_what_cannot_be_read_is_an_outcome_and_a_name_that_nobody_has_an_error(c
             call(name, {"name": "add", "query": "x", **ASKED})
 
 
+@pytest.mark.long
 def test_where_no_model_can_write_it_the_caller_is_told_to(tmp_path, monkeypatch):
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TOOLWRIGHT_MODEL", "TOOLWRIGHT_BASE_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -114,6 +114,7 @@ class Warden:
         return path.startswith((f"{self.keys}blobs/", f"{self.keys}probe"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("streams", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_the_least_policy_is_enough_for_all_that_a_home_does_and_nothing_of_it_lies_idle(
     servers: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: bool

@@ -44,6 +44,7 @@ def test_there_are_many_distinct_attacks():
     assert all(one.gain for one in attacks)
 
 
+@pytest.mark.long
 def test_a_box_that_does_not_hold_is_found_out(monkeypatch):
     quick = [one for one in every_attack() if one.family in ("secrets", "files", "processes") and not one.stage]
     with campaign.Campaign({"box": in_no_wall}) as started:

@@ -158,6 +158,7 @@ def test_files_of_a_list_are_those_that_each_item_would_have_left(door):
 MANY = "for k in range(n):\n    open(f'{n}-{k}', 'w').write('x')\nreturn n"
 
 
+@pytest.mark.long
 def test_more_files_than_a_call_may_leave_are_said_and_none_is_lost_in_silence(door):
     tw, _ = door(MANY)
     got = tw.call("work", {"n": 300}, out="out")

@@ -109,6 +109,7 @@ def test_a_collector_that_is_not_there_costs_one_complaint_each(desk):
     assert "Traceback" not in complaint
 
 
+@pytest.mark.long
 def test_the_program_ends_although_the_collector_never_answers(desk):
     """OpenTelemetry itself would wait for a minute once the result is there."""
     silent = Collector(silent=True)
