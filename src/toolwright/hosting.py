@@ -12,6 +12,7 @@ from toolwright.household import Options
 from toolwright.portal import Portal
 from toolwright.presented import fixed, in_order, of_info
 from toolwright.wiring import Parts
+from toolwright.workbench import GUIDE
 
 if TYPE_CHECKING:
     from toolwright.adapters.schemas import Form
@@ -36,17 +37,24 @@ class Hosting(ABC):
     def _options(self) -> Options:
         """What holds for a run."""
 
-    def toolset(self, *, id: str = "toolwright", approvals: Asks = "house") -> ToolwrightToolset:  # noqa: A002
+    def toolset(
+        self,
+        *,
+        id: str = "toolwright",  # noqa: A002
+        approvals: Asks = "house",
+        guide: str | None = GUIDE,
+    ) -> ToolwrightToolset:
         """A Pydantic AI toolset: `Agent(model, toolsets=[tw.toolset()])` makes, proves, keeps and calls tools.
 
         *id* names its work for durable engines, which find their runs again by it (docs/pydantic-ai.md).
         *approvals* `house`: `approve` is asked, or the setting `approvals.away` heeded. `framework`: a call that needs
-        a yes is deferred, and the agent's run ends with `DeferredToolRequests` (docs/approvals.md).
+        a yes is deferred, and the agent's run ends with `DeferredToolRequests` (docs/approvals.md). *guide* is what the
+        model is told beside the agent's instructions; None for nothing.
         """
         from toolwright.adapters.pydantic_ai import GuestToolset
 
         visits = self._visits(id, approvals)
-        return GuestToolset(visits, approvals, bridge=self._portal.run_from_loop)
+        return GuestToolset(visits, approvals, bridge=self._portal.run_from_loop, guide=guide)
 
     def schemas(
         self, form: Form, *, names: Sequence[str] | None = None, limit: int | None = None, source: bool = False

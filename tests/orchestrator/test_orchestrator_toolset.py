@@ -55,6 +55,20 @@ def test_an_agent_of_somebody_else_makes_a_tool_and_uses_it_in_the_same_run(stag
     assert again.output == "Done."
 
 
+@pytest.mark.parametrize(
+    ("guide", "told"), [({}, "You have a shelf"), ({"guide": "Mind."}, "Mind."), ({"guide": None}, "")]
+)
+def test_the_guide_stands_beside_their_instructions(stage, guide, told):
+    scene = stage(stranger(text="Done."))
+    ask_agent(scene, **guide)
+    said = "\n".join(
+        one["content"] for one in of_stranger(scene)[0]["messages"] if one["role"] in ("system", "developer")
+    )
+    assert said.startswith("You help.")
+    assert said.removeprefix("You help.").strip().startswith(told)
+    assert ("shelf of tools" in said) is (not guide)
+
+
 def test_two_runs_of_one_agent_do_not_share_what_they_were_shown(stage):
     from pydantic_ai import Agent
     from pydantic_ai.models.openai import OpenAIChatModel

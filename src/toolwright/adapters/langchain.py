@@ -20,9 +20,8 @@ from toolwright.adapters.langchain_asks import can_pause
 from toolwright.adapters.langchain_desk import STATE, Desk, InterruptOn, agent_run, in_state, prompt, thread
 from toolwright.errors import UserError
 from toolwright.requests import FIXED
-from toolwright.toolset import GUIDE
 from toolwright.visiting import Asks
-from toolwright.workbench import FIXED_TOOLS, Offered, offered_of
+from toolwright.workbench import FIXED_TOOLS, GUIDE, Offered, offered_of
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright

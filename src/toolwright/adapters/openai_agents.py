@@ -22,18 +22,21 @@ from toolwright.guestruns import GuestCall, GuestRuns
 from toolwright.heldcalls import shown
 from toolwright.policy import ApprovalAnswer
 from toolwright.requests import FIXED
-from toolwright.toolset import GUIDE
 from toolwright.visiting import FRAMEWORK, Asks, Waiting
-from toolwright.workbench import Arguments, Offered, read_arguments
+from toolwright.workbench import GUIDE, Arguments, Offered, read_arguments
 
 if TYPE_CHECKING:
     from toolwright.app import Toolwright
 
-_ID = "openai-agents"
-
 
 def extend(
-    agent: Agent[Any], tw: Toolwright, *, approvals: Asks = "house", who: str = "", guide: str | None = GUIDE
+    agent: Agent[Any],
+    tw: Toolwright,
+    *,
+    approvals: Asks = "house",
+    who: str = "",
+    guide: str | None = GUIDE,
+    id: str = "openai-agents",  # noqa: A002 -- as in `guest_runs`
 ) -> Agent[Any]:
     """A clone of *agent*, for one run, that has Toolwright's tools beside its own: those made in the run, too.
 
@@ -47,7 +50,7 @@ def extend(
     lists = {name: [*getattr(agent, name)] for name in ("tools", "handoffs", "mcp_servers")}
     clone = agent.clone(model=model, model_settings=agent.model_settings, **lists)
     plain = getattr(type(agent), "_plain", type(agent))
-    guest = _Guest(tw.guest_runs(id=_ID, approvals=approvals), approvals == "framework", who or FRAMEWORK, guide)
+    guest = _Guest(tw.guest_runs(id=id, approvals=approvals), approvals == "framework", who or FRAMEWORK, guide)
     clone.__class__ = type(plain.__name__, (_Extended, plain), {"_plain": plain, "_guest": guest})
     return clone
 

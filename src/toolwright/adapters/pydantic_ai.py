@@ -11,10 +11,10 @@ from pydantic_ai.tools import RunContext, ToolDenied
 from pydantic_ai.toolsets import ToolsetTool
 
 from toolwright.heldcalls import key_of, shown
-from toolwright.toolset import GUIDE, Bridge, ToolwrightToolset, here, words
+from toolwright.toolset import Bridge, ToolwrightToolset, here, words
 from toolwright.trace import Place
 from toolwright.visiting import Asks, Called, Came, Visit, Visits
-from toolwright.workbench import Arguments, Offered, as_sent
+from toolwright.workbench import GUIDE, Arguments, Offered, as_sent
 
 __all__ = ["GuestToolset", "ToolwrightToolset"]
 
