@@ -179,8 +179,7 @@ class Visit:
         """Begin, or go on where the run stood: when the agent's run *starts* first stood there, if that is given."""
         run = self._run
         self._times = await asyncio.to_thread(self._book.times, run.id)
-        told = {"task": run.task, "model": "", "why": "", "surface": run.surface, "continues": ""}
-        self._emit("run-started", **told)
+        self._emit("run-started", task=run.task, model="", why="", surface=run.surface, continues="")
         await self.bench.open(run.task)
         notes = await asyncio.to_thread(self._book.notes, run.id, starts)
         if notes is not None:
@@ -230,8 +229,10 @@ class Visit:
             if not text:
                 where = where if where.run_id == self.run_id else place
                 text = await self.bench.answer(name, arguments, where)
-            elif name == _REQUEST:
-                self.bench.notes.gap = text
+            else:
+                text = with_no(text, asked)
+                self.bench.notes.gap = text if name == _REQUEST else self.bench.notes.gap
+                await self.bench.told(text, place)
         except UnansweredError as error:
             asked = await asyncio.to_thread(self._house.asked.get, error.question)
             return await self._held(name, key, called, asked, where, place)
@@ -250,8 +251,8 @@ class Visit:
             return place
         if first.run_id == self.run_id:
             return first
-        # Of another run only what was asked about powers counts here, and not what that run had taken in.
-        if asked is None or asked.request.kind != "powers":
+        # Of another run only what was asked about powers counts here: not what that run took in, or a no that it heard.
+        if asked is None or asked.request.kind != "powers" or held.told:
             return place
         if asked.state == "open":
             refusal = self._house.executor.permission.refusal(asked.request.question)
@@ -330,6 +331,7 @@ class Visit:
         """The call was denied there, and does not come; *why* is what its model reads."""
         held = self._waiting.pop(call_id, None)
         asked = None if held is None else await self._asked(held.question)
+        await asyncio.to_thread(self._book.told, held)
         if asked is not None and asked.state == "approved" and asked.request.kind == "flow":
             # The yes came with another call that waited for the same question, or from elsewhere: sending stops again.
             await asyncio.to_thread(self.bench.flow.refuse, asked.request.question.grant.hosts)
