@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from toolwright.calling import Calls, Values
 from toolwright.consent import ApprovalBook, Consent, Questions
 from toolwright.conversation import Earlier, TurnBook, ValuesOfAll, in_force
+from toolwright.errors import NotFoundError
 from toolwright.executor import Executor
 from toolwright.forge import Forge
 from toolwright.models.models import Models
 from toolwright.notes import Notes
 from toolwright.registry import Registry
 from toolwright.requests import Requests
-from toolwright.taint import Flow
+from toolwright.store.turns import Turn
+from toolwright.taint import Flow, marks_from
 from toolwright.trace import Cost, Journal, Run, Sink
 from toolwright.workbench import Surface, Workbench
 from toolwright.workspace import Workspace
@@ -84,6 +86,19 @@ class Options:
     """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
 
 
+def taken_in(house: House, run_id: str, sink: Sink) -> list[tuple[str, ...]]:
+    """What *run_id* and those before it took in, for the settings of a run that goes on from it; [] for no run."""
+    try:
+        before = _before(house.runs.get(run_id)).taint
+    except NotFoundError:
+        return []
+    return [astuple(one) for one in Flow(run_id, house.journal, sink, before).marks]
+
+
+def _before(run: Run) -> Earlier:
+    return Earlier((Turn("", taint=marks_from(run.settings.get("taint", ()))),))
+
+
 def workbench(
     house: House,
     run: Run,
@@ -91,9 +106,13 @@ def workbench(
     consent: Consent,
     sink: Sink,
     cancel: threading.Event,
-    earlier: Earlier = NOTHING,
+    earlier: Earlier | None = None,
 ) -> Workbench:
-    """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls."""
+    """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls.
+
+    Without *earlier* it goes on from what its settings say (`taken_in`).
+    """
+    earlier = _before(run) if earlier is None else earlier
     notes = Notes(shown=in_force(earlier.shown, house.registry.get))
     consent.flow = Flow(run.id, house.journal, sink, earlier.taint, options.untrusted)
     values = ValuesOfAll(house.values, tuple(turn.run_id for turn in reversed(earlier.turns)))
