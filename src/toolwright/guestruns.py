@@ -59,7 +59,8 @@ class GuestRuns:
     def begin(self, prompt: str, thread: str = "", after: str = "") -> str:
         """A new run; its id. One of the same *thread* that is still open ends.
 
-        *after* is the run whose messages its model reads: what that took in, this one has taken in.
+        *after* is the run whose messages its model reads: what that took in, this one has taken in, and the handles of
+        its values are good here.
         """
         return self._portal.run(self._begin(prompt, thread, after))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from toolwright.calling import Calls, Values
 from toolwright.consent import ApprovalBook, Consent, Questions
@@ -86,17 +86,19 @@ class Options:
     """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
 
 
-def taken_in(house: House, run_id: str, sink: Sink) -> list[tuple[str, ...]]:
-    """What *run_id* and those before it took in, for the settings of a run that goes on from it; [] for no run."""
+def goes_on_from(house: House, run_id: str, sink: Sink) -> dict[str, Any]:
+    """For the settings of a run that goes on from *run_id*: the runs before it, and what they took in."""
     try:
-        before = _before(house.runs.get(run_id)).taint
+        earlier = _before(house.runs.get(run_id))
     except NotFoundError:
-        return []
-    return [astuple(one) for one in Flow(run_id, house.journal, sink, before).marks]
+        return {}
+    marks = Flow(run_id, house.journal, sink, earlier.taint).marks
+    return {"before": [*(one.run_id for one in earlier.turns), run_id], "taint": [astuple(one) for one in marks]}
 
 
 def _before(run: Run) -> Earlier:
-    return Earlier((Turn("", taint=marks_from(run.settings.get("taint", ()))),))
+    taint = marks_from(run.settings.get("taint", ()))
+    return Earlier(tuple(Turn(one, taint=taint) for one in run.settings.get("before", ())))
 
 
 def workbench(
@@ -110,7 +112,7 @@ def workbench(
 ) -> Workbench:
     """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls.
 
-    Without *earlier* it goes on from what its settings say (`taken_in`).
+    Without *earlier* it goes on from what its settings say (`goes_on_from`).
     """
     earlier = _before(run) if earlier is None else earlier
     notes = Notes(shown=in_force(earlier.shown, house.registry.get))

@@ -15,7 +15,7 @@ from toolwright.call import FileRef, Status
 from toolwright.consent import Approve, Consent, Desk
 from toolwright.errors import NotFoundError, RefusedError, UnansweredError, UserError
 from toolwright.heldcalls import Held, HeldBook, bound, key_of, waits, with_no
-from toolwright.household import House, Options, taken_in, workbench
+from toolwright.household import House, Options, goes_on_from, workbench
 from toolwright.policy import ApprovalAnswer
 from toolwright.runs import held as run_held
 from toolwright.runs import judged, result_of
@@ -46,7 +46,7 @@ class Came:
     starts: bool = False
     """Whether it stands before its first step, at the first time or anew; else amid it, in an engine's unit of work."""
     after: str = ""
-    """The run that it goes on from, by its id there or here: what that took in, this one has taken in."""
+    """The run that it goes on from, by its id there or here: it has taken in what that did, and knows its handles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ class Visits:
         fresh = run is None
         if run is None:
             after = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {came.after}") or came.after
-            taint = await asyncio.to_thread(taken_in, self.house, after, self.sink)
-            settings = {**asdict(self.options), "visiting": True, "taint": taint}
+            earlier = await asyncio.to_thread(goes_on_from, self.house, after, self.sink)
+            settings = {**asdict(self.options), "visiting": True, **earlier}
             run = Run(new_run_id(), came.prompt, self.options.namespace, started_at=time.time(), settings=settings)
             run = replace(run, surface=self.options.surface)
         visit = await self.open(run, fresh=fresh, starts=came.agent_run if came.one and came.starts else "")

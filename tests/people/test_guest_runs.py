@@ -1,6 +1,7 @@
 """What adapters stand on: runs of frameworks that tell no end, found again by a thread's name or a call's key."""
 
 import asyncio
+import re
 import sqlite3
 
 import pytest
@@ -171,6 +172,21 @@ def test_a_name_is_given_to_one_run_and_once(office):
         assert not runs.take(run, "call 7")
         assert others.take(run, "call 7"), "each adapter has names of its own"
         assert asyncio.run(runs.ataken("call 7")) == (run, {"step": 2})
+
+
+def test_a_run_that_reads_the_messages_of_earlier_ones_has_their_handles(office):
+    place = office()
+    place.asked |= {"return_type": "str", "example": "look('x')"}
+    source = 'def look(path: str) -> str:\n    """Say a text many times."""\n    return path * 20_000\n'
+    with place.open() as tw:
+        tw.request({key: one for key, one in place.asked.items() if key != "powers"}, source=source)
+        runs = tw.guest_runs(id="test")
+        first = runs.begin("Look at the page.")
+        handle = re.search('handle is "(.+?)"', runs.answer(first, look()))[1]
+        reads = GuestCall("read_value", {"handle": handle, "length": 5}, "m9 0")
+        assert "No value" in runs.answer(runs.begin("Another."), reads)
+        second = runs.begin("Go on.", after=first)
+        assert "xxxxx" in runs.answer(runs.begin("And on.", after=second), reads)
 
 
 def test_a_no_that_was_said_elsewhere_is_told_once_more_where_the_call_is_made_once_more(office):
