@@ -56,21 +56,25 @@ class GuestRuns:
         self._stays: dict[str, _Stay] = {}  # oldest use first; of the portal's loop alone
         self._beginning = asyncio.Lock()  # so that calls side by side find the run that the first of them began
 
-    def begin(self, prompt: str, thread: str = "") -> str:
-        """A new run; its id. One of the same *thread* that is still open ends."""
-        return self._portal.run(self._begin(prompt, thread))
+    def begin(self, prompt: str, thread: str = "", after: str = "") -> str:
+        """A new run; its id. One of the same *thread* that is still open ends.
 
-    async def abegin(self, prompt: str, thread: str = "") -> str:
+        *after* is the run whose messages its model reads: what that took in, this one has taken in, and the handles of
+        its values are good here.
+        """
+        return self._portal.run(self._begin(prompt, thread, after))
+
+    async def abegin(self, prompt: str, thread: str = "", after: str = "") -> str:
         """`begin`, awaited."""
-        return await self._portal.run_from_loop(self._begin(prompt, thread))
+        return await self._portal.run_from_loop(self._begin(prompt, thread, after))
 
-    def of_thread(self, thread: str, prompt: str = "") -> str:
+    def of_thread(self, thread: str, prompt: str = "", after: str = "") -> str:
         """The id of the newest run of *thread*, whatever process began it; of a new one where there is none."""
-        return self._portal.run(self._of_thread(thread, prompt))
+        return self._portal.run(self._of_thread(thread, prompt, after))
 
-    async def aof_thread(self, thread: str, prompt: str = "") -> str:
+    async def aof_thread(self, thread: str, prompt: str = "", after: str = "") -> str:
         """`of_thread`, awaited."""
-        return await self._portal.run_from_loop(self._of_thread(thread, prompt))
+        return await self._portal.run_from_loop(self._of_thread(thread, prompt, after))
 
     def offered(self, run_id: str) -> Sequence[Offered]:
         """The tools array of the run's next step. NotFoundError, and UserError where another process has the run."""
@@ -157,10 +161,10 @@ class GuestRuns:
         for run_id in list(self._stays):
             await self._end(run_id, None)
 
-    async def _begin(self, prompt: str, thread: str) -> str:
+    async def _begin(self, prompt: str, thread: str, after: str) -> str:
         if thread:
             await self._end(await self._run_of(thread), None)
-        visit = await self._visits.opened(Came(prompt, thread or new_run_id()))
+        visit = await self._visits.opened(Came(prompt, thread or new_run_id(), after=after))
         self._stays[visit.run_id] = _Stay(visit=visit)
         await self._make_room()
         return visit.run_id
@@ -168,12 +172,12 @@ class GuestRuns:
     async def _run_of(self, thread: str) -> str:
         return await asyncio.to_thread(self._book.run_of, f"{self._visits.toolset_id} {thread}")
 
-    async def _of_thread(self, thread: str, prompt: str) -> str:
+    async def _of_thread(self, thread: str, prompt: str, after: str) -> str:
         async with self._beginning:
             run_id = await self._run_of(thread)
             if run_id and (run_id in self._stays or await asyncio.to_thread(self._visits.known, run_id) is not None):
                 return run_id
-            return await self._begin(prompt, thread)
+            return await self._begin(prompt, thread, after)
 
     async def _offered(self, run_id: str) -> Sequence[Offered]:
         async with self._at(run_id) as visit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from secrets import token_hex
 from typing import Any
 
@@ -34,6 +34,8 @@ class Held:
     """Equal for calls with the same name and arguments."""
     first: bool = True
     """Whether this is the first question that was shown for this call, so that a bare yes can mean no other."""
+    told: bool = False
+    """Of the last of equal calls: whether it heard a no by its framework, and so waits no more."""
 
 
 def key_of(namespace: str, name: str, arguments: Any) -> str:
@@ -95,6 +97,12 @@ class HeldBook:
         equal = self.of_equal(held.key)
         if equal is None or equal.question != held.question:
             self._add(Place(_CALLS, 0, held.key), asdict(held))
+
+    def told(self, held: Held | None) -> None:
+        """Note that the call *held* was told a no by its framework."""
+        equal = None if held is None else self.of_equal(held.key)
+        if held is not None and equal is not None and equal.question == held.question and not equal.told:
+            self._add(Place(_CALLS, 0, held.key), asdict(replace(equal, told=True)))
 
     def of_call(self, run_id: str, call_id: str, key: str = "") -> Held | None:
         """What the last call *call_id* of a run waits for, or waited; with *key*, the last with these arguments.

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from toolwright.calling import Calls, Values
 from toolwright.consent import ApprovalBook, Consent, Questions
 from toolwright.conversation import Earlier, TurnBook, ValuesOfAll, in_force
+from toolwright.errors import NotFoundError
 from toolwright.executor import Executor
 from toolwright.forge import Forge
 from toolwright.models.models import Models
 from toolwright.notes import Notes
 from toolwright.registry import Registry
 from toolwright.requests import Requests
-from toolwright.taint import Flow
+from toolwright.store.turns import Turn
+from toolwright.taint import Flow, marks_from
 from toolwright.trace import Cost, Journal, Run, Sink
 from toolwright.workbench import Surface, Workbench
 from toolwright.workspace import Workspace
@@ -84,6 +86,21 @@ class Options:
     """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
 
 
+def goes_on_from(house: House, run_id: str, sink: Sink) -> dict[str, Any]:
+    """For the settings of a run that goes on from *run_id*: the runs before it, and what they took in."""
+    try:
+        earlier = _before(house.runs.get(run_id))
+    except NotFoundError:
+        return {}
+    marks = Flow(run_id, house.journal, sink, earlier.taint).marks
+    return {"before": [*(one.run_id for one in earlier.turns), run_id], "taint": [astuple(one) for one in marks]}
+
+
+def _before(run: Run) -> Earlier:
+    taint = marks_from(run.settings.get("taint", ()))
+    return Earlier(tuple(Turn(one, taint=taint) for one in run.settings.get("before", ())))
+
+
 def workbench(
     house: House,
     run: Run,
@@ -91,9 +108,13 @@ def workbench(
     consent: Consent,
     sink: Sink,
     cancel: threading.Event,
-    earlier: Earlier = NOTHING,
+    earlier: Earlier | None = None,
 ) -> Workbench:
-    """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls."""
+    """The workbench of *run*, which goes on from *earlier*: everything that answers its model's tool calls.
+
+    Without *earlier* it goes on from what its settings say (`goes_on_from`).
+    """
+    earlier = _before(run) if earlier is None else earlier
     notes = Notes(shown=in_force(earlier.shown, house.registry.get))
     consent.flow = Flow(run.id, house.journal, sink, earlier.taint, options.untrusted)
     values = ValuesOfAll(house.values, tuple(turn.run_id for turn in reversed(earlier.turns)))

@@ -15,7 +15,7 @@ from toolwright.call import FileRef, Status
 from toolwright.consent import Approve, Consent, Desk
 from toolwright.errors import NotFoundError, RefusedError, UnansweredError, UserError
 from toolwright.heldcalls import Held, HeldBook, bound, key_of, waits, with_no
-from toolwright.household import House, Options, workbench
+from toolwright.household import House, Options, goes_on_from, workbench
 from toolwright.policy import ApprovalAnswer
 from toolwright.runs import held as run_held
 from toolwright.runs import judged, result_of
@@ -45,6 +45,8 @@ class Came:
     """Whether its id is its own for good: what was begun under it is it, in whatever process (a durable engine's)."""
     starts: bool = False
     """Whether it stands before its first step, at the first time or anew; else amid it, in an engine's unit of work."""
+    after: str = ""
+    """The run that it goes on from, by its id there or here: it has taken in what that did, and knows its handles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,11 @@ class Visits:
                 break
         fresh = run is None
         if run is None:
-            run = Run(
-                new_run_id(),
-                came.prompt,
-                self.options.namespace,
-                surface=self.options.surface,
-                started_at=time.time(),
-                settings={**asdict(self.options), "visiting": True},
-            )
+            after = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {came.after}") or came.after
+            earlier = await asyncio.to_thread(goes_on_from, self.house, after, self.sink)
+            settings = {**asdict(self.options), "visiting": True, **earlier}
+            run = Run(new_run_id(), came.prompt, self.options.namespace, started_at=time.time(), settings=settings)
+            run = replace(run, surface=self.options.surface)
         visit = await self.open(run, fresh=fresh, starts=came.agent_run if came.one and came.starts else "")
         if fresh or name != came.agent_run:
             await asyncio.to_thread(book.began, f"{self.toolset_id} {came.agent_run}", run.id)
@@ -124,8 +123,8 @@ class Visits:
             run = self.house.runs.get(run_id)
         except NotFoundError:
             return None
-        lost = "prompts" in run.settings.get("removed", ())
-        return None if lost or run.namespace != self.options.namespace else run
+        lost = "prompts" in run.settings.get("removed", ()) or run.namespace != self.options.namespace
+        return None if lost else run
 
     async def open(self, run: Run, *, fresh: bool = False, starts: str = "") -> Visit:
         """*run*, held by this process until the end of the visit. UserError where another process has it.
@@ -179,8 +178,9 @@ class Visit:
         """Begin, or go on where the run stood: when the agent's run *starts* first stood there, if that is given."""
         run = self._run
         self._times = await asyncio.to_thread(self._book.times, run.id)
-        told = {"task": run.task, "model": "", "why": "", "surface": run.surface, "continues": ""}
-        self._emit("run-started", **told)
+        self._emit("run-started", task=run.task, model="", why="", surface=run.surface, continues="")
+        if self._times == 1:
+            self.bench.flow.tell()
         await self.bench.open(run.task)
         notes = await asyncio.to_thread(self._book.notes, run.id, starts)
         if notes is not None:
@@ -229,8 +229,10 @@ class Visit:
             if not text:
                 where = where if where.run_id == self.run_id else place
                 text = await self.bench.answer(name, arguments, where)
-            elif name == _REQUEST:
-                self.bench.notes.gap = text
+            else:
+                text = with_no(text, asked)
+                self.bench.notes.gap = text if name == _REQUEST else self.bench.notes.gap
+                await self.bench.told(text, place)
         except UnansweredError as error:
             asked = await asyncio.to_thread(self._house.asked.get, error.question)
             return await self._held(name, key, called, asked, where, place)
@@ -249,8 +251,8 @@ class Visit:
             return place
         if first.run_id == self.run_id:
             return first
-        # Of another run only what was asked about powers counts here, and not what that run had taken in.
-        if asked is None or asked.request.kind != "powers":
+        # Of another run only what was asked about powers counts here: not what that run took in, or a no that it heard.
+        if asked is None or asked.request.kind != "powers" or held.told:
             return place
         if asked.state == "open":
             refusal = self._house.executor.permission.refusal(asked.request.question)
@@ -301,8 +303,7 @@ class Visit:
         if asked is None or asked.state != "open":
             return
         if not bound(said, asked, held.first):
-            text = f"A yes to question {asked.id} does not say what it is to, and was not counted."
-            self._emit("warning", text=text)
+            self._emit("warning", text=f"A yes to question {asked.id} does not say what it is to, and was not counted.")
             return
         who = said.get("who") if isinstance(said, Mapping) else None
         await self._answered(asked, ApprovalAnswer(True, who=str(who or FRAMEWORK)))
@@ -329,6 +330,7 @@ class Visit:
         """The call was denied there, and does not come; *why* is what its model reads."""
         held = self._waiting.pop(call_id, None)
         asked = None if held is None else await self._asked(held.question)
+        await asyncio.to_thread(self._book.told, held)
         if asked is not None and asked.state == "approved" and asked.request.kind == "flow":
             # The yes came with another call that waited for the same question, or from elsewhere: sending stops again.
             await asyncio.to_thread(self.bench.flow.refuse, asked.request.question.grant.hosts)

@@ -113,6 +113,10 @@ class Workbench:
         await self._record(place, text, ended)
         return text
 
+    async def told(self, text: str, place: Place) -> None:
+        """The call at *place* was answered with *text*, which is given again."""
+        await self._record(place, text)
+
     async def _answer(self, name: str, arguments: Arguments, place: Place, again: int) -> tuple[str, _Ended]:
         if isinstance(arguments, Unreadable):
             return _unreadable(name, arguments), None

@@ -24,6 +24,16 @@ def test_in_somebody_elses_agent_what_would_send_is_held_up_too(scene, shop):
     assert "No rule of the policy lifts this" in read_by_agent(stage)[-1]
 
 
+def test_what_an_agents_run_took_in_is_known_to_the_runs_that_read_its_messages(scene, shop):
+    stage = scene(*(one for call in (reading(shop), fetching("a"), fetching("b")) for one in used_by_agent(call)))
+    _, history = ask_an_agent(stage)
+    _, history = ask_an_agent(stage, history=history)
+    assert shop.site.paths == ["/a"]
+    ask_an_agent(stage, history=history)
+    assert shop.site.paths == ["/a"]
+    assert f"fetch may send to {shop.site.host}" in read_by_agent(stage)[-1]
+
+
 @pytest.mark.parametrize("approvals", ["framework", "house"])
 def test_in_somebody_elses_agent_a_yes_to_send_is_for_that_run_alone(scene, shop, approvals):
     after = [fetching("b"), fetching("c")] if approvals == "framework" else [fetching("b"), fetching("b")]

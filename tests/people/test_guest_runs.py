@@ -1,6 +1,7 @@
 """What adapters stand on: runs of frameworks that tell no end, found again by a thread's name or a call's key."""
 
 import asyncio
+import re
 import sqlite3
 
 import pytest
@@ -171,3 +172,49 @@ def test_a_name_is_given_to_one_run_and_once(office):
         assert not runs.take(run, "call 7")
         assert others.take(run, "call 7"), "each adapter has names of its own"
         assert asyncio.run(runs.ataken("call 7")) == (run, {"step": 2})
+
+
+def test_a_run_that_reads_the_messages_of_earlier_ones_has_their_handles(office):
+    place = office()
+    place.asked |= {"return_type": "str", "example": "look('x')"}
+    source = 'def look(path: str) -> str:\n    """Say a text many times."""\n    return path * 20_000\n'
+    with place.open() as tw:
+        tw.request({key: one for key, one in place.asked.items() if key != "powers"}, source=source)
+        runs = tw.guest_runs(id="test")
+        first = runs.begin("Look at the page.")
+        handle = re.search('handle is "(.+?)"', runs.answer(first, look()))[1]
+        reads = GuestCall("read_value", {"handle": handle, "length": 5}, "m9 0")
+        assert "No value" in runs.answer(runs.begin("Another."), reads)
+        second = runs.begin("Go on.", after=first)
+        assert "xxxxx" in runs.answer(runs.begin("And on.", after=second), reads)
+
+
+def test_a_no_that_was_said_elsewhere_is_told_once_more_where_the_call_is_made_once_more(office):
+    place = office()
+    with place.open() as tw:
+        runs = tw.guest_runs(id="test", approvals="framework")
+        first = runs.begin("Look at the page.")
+        tw.reject(runs.answer(first, made(place)).asked.id, "Not this page.")
+        told = place.told
+        second = runs.begin("Look at it again.")
+        said = runs.answer(second, made(place, "m7 0"))
+        assert "Not this page." in said
+        assert runs.answer(second, made(place, "m7 0")) == said, "some frameworks ask twice, and any after a kill"
+        assert [one.state for one in tw.approvals(every=True)] == ["rejected"]
+        assert place.told["examiner"] == told["examiner"]
+
+
+def test_a_no_that_the_asking_call_was_told_is_none_to_a_call_of_another_run(office):
+    place = office()
+    with place.open(approve=True) as tw:
+        assert tw.request(place.asked, source=place.source).version
+        tw.revoke(tw.grants()[-1].id)
+    with place.open() as tw:
+        runs = tw.guest_runs(id="test", approvals="framework")
+        first, second = runs.begin("Look at the page."), runs.begin("Somebody else looks at it.")
+        waits = runs.answer(first, look())
+        runs.say(first, look(), waits.asked.id, ApprovalAnswer(False, reason="Not this page."))
+        runs.end(first)
+        again = runs.answer(second, look())
+        assert (again.asked.id, again.asked.state) == (waits.asked.id + 1, "open"), "a person is asked"
+        assert "Not this page." in runs.answer(first, look()), "here it was told"

@@ -64,14 +64,14 @@ class ToolwrightMiddleware(AgentMiddleware[ToolwrightState]):
         return ShelfTool.of(offered, self._desk)
 
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any]:
-        """Begin a run of the home; the same one where this is the same run of the agent again."""
+        """Begin a run of the home, which goes on from the thread's last; the same where the agent's is that again."""
         del runtime
-        return {STATE: self._runs.of_thread(agent_run(), prompt(state))}
+        return {STATE: self._runs.of_thread(agent_run(), prompt(state), in_state(state, STATE))}
 
     async def abefore_agent(self, state: Any, runtime: Any) -> dict[str, Any]:
         """`before_agent`, awaited."""
         del runtime
-        return {STATE: await self._runs.aof_thread(agent_run(), prompt(state))}
+        return {STATE: await self._runs.aof_thread(agent_run(), prompt(state), in_state(state, STATE))}
 
     def after_agent(self, state: Any, runtime: Any) -> None:
         """End it."""

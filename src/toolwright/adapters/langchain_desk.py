@@ -18,6 +18,7 @@ from toolwright.guestruns import GuestCall, GuestRuns
 from toolwright.heldcalls import key_of, shown
 from toolwright.largevalues import READ_VALUE, as_json
 from toolwright.policy import ApprovalAnswer
+from toolwright.requested import unknown
 from toolwright.requests import FIXED
 from toolwright.visiting import FRAMEWORK, Asks, Waiting
 from toolwright.workbench import innermost
@@ -135,7 +136,7 @@ class Desk:
         if self._interrupt_on is not True and name not in self._interrupt_on:
             return ""
         if not (yield "has", run, name):
-            return ""
+            return unknown(name)  # said here, since a call beside this one may be making it now
         here = self._rounds.here(run)
         if here is None:
             return f"{name} was not called: a person is asked first, and this graph has no checkpointer to pause with."

@@ -145,9 +145,19 @@ class _Guest:
                 arguments = read_arguments(waits[1]["arguments"])
                 stay.waiting[call_id] = GuestCall(waits[1]["name"], arguments, call_id, kept[1]["step"])
         if stay is None:
-            stay = _Stay(self, agent.name, context.usage, await self.runs.abegin(_prompt(context.turn_input)))
+            run = await self.runs.abegin(_prompt(context.turn_input), after=await self._before(context.turn_input))
+            stay = _Stay(self, agent.name, context.usage, run)
         self.stays[id(context.usage)] = stay
         return stay
+
+    async def _before(self, items: Any) -> str:
+        """The run that these items come from, by the calls in them; '' for none."""
+        for one in reversed(items):
+            call_id = one.get("call_id") if isinstance(one, Mapping) else None
+            kept = await self.runs.ataken(f"call {call_id}") if call_id else None
+            if kept is not None:
+                return kept[0]
+        return ""
 
 
 @dataclass(eq=False)

@@ -48,9 +48,11 @@ class GuestToolset(ToolwrightToolset):
 
     async def _opened(self, ctx: RunContext[Any], *, starts: bool) -> GuestToolset:
         own = GuestToolset(self._visits, self._asks, bridge=self._bridge, guide=self._guide)
-        before, unanswered = _open_calls(_carried(ctx, "messages", ()))
+        messages = _carried(ctx, "messages", ())
+        before, unanswered = _open_calls(messages)
+        after = next((one.run_id for one in reversed(messages) if one.run_id not in (None, ctx.run_id)), "")
         prompt, agent_run = words(_carried(ctx, "prompt", None)), ctx.run_id or ""
-        came = Came(prompt, agent_run, before, tuple(unanswered), bool(agent_run), starts)
+        came = Came(prompt, agent_run, before, tuple(unanswered), bool(agent_run), starts, after)
         own._visit = await self._bridge(self._visits.opened(came))
         own._bench = own._visit.bench
         own._unanswered = unanswered

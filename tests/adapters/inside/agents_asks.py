@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from agents import Agent, Runner, RunState, function_tool
+from agents import Agent, Runner, RunState, SQLiteSession, function_tool
 from agents_stage import LOOK, Scripted, Streaming, asks_for, helper, model_at, results, scripted
 from office import of_agent, office, told
 
@@ -285,6 +285,32 @@ def test_a_yes_to_powers_is_none_to_what_may_be_sent_with_them(office, tmp_path)
     program.run(no)
     assert (results(place)[-2], place.page.hits) == ("Not this page.", hits + 2)
     assert f"already said no to {place.page.host} in this run" in results(place)[-1]
+
+
+@pytest.mark.parametrize("way", ["items", "session"])
+def test_what_a_run_took_in_is_known_to_the_next_one_that_reads_its_messages(office, tmp_path, way):
+    place = office(scripted())
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "note.txt").write_text("a private thing")
+    file = tmp_path / "read_note.py"
+    file.write_text(READ)
+    place.speaker.script = [calls(asks_for(place))]
+    session, items = SQLiteSession("one", tmp_path / "session.db") if way == "session" else None, []
+    with place.open(approve=True) as tw:
+        Runner.run_sync(extend(helper(place.endpoint.url), tw), "Make it.")
+        assert tw.import_file(file, reads=[str(folder)]).version
+    hits = place.page.hits
+    with place.open() as tw:
+        for call in LOOK, ("run_tool", {"name": "read_note", "arguments": {"folder": str(folder)}}), LOOK:
+            place.speaker.script = [calls(call)]
+            given = "Go on." if session else [*items, {"role": "user", "content": "Go on."}]
+            done = Runner.run_sync(extend(helper(place.endpoint.url), tw), given, session=session)
+            items = done.to_input_list()
+        assert place.page.hits == hits + 1
+        assert f"look may send to {place.page.host}" in done.final_output
+        place.speaker.script = [calls(LOOK)]
+        assert Runner.run_sync(extend(helper(place.endpoint.url), tw), "Look.").final_output == "It says 5", "another"
 
 
 def test_on_the_fixed_surface_a_call_by_name_waits_and_goes_on_elsewhere(office):

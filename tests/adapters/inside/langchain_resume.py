@@ -240,6 +240,21 @@ def test_of_each_call_neither_our_fixed_tools_nor_unknown_names_are_asked_about(
             ToolwrightMiddleware(tw, interrupt_on="look")
 
 
+@pytest.mark.parametrize("call", [("shout", {"text": "a"}), ("run_tool", {"name": "shout", "text": "a"})])
+@pytest.mark.parametrize("interrupt_on", [["shout"], True])
+def test_a_tool_that_a_call_beside_makes_does_not_run_unasked(office, drive, call, interrupt_on):
+    place = office(scripted(calls(call, ("request_new_tool", UP)), says("Done."), calls(call)))
+    with place.open() as tw:
+        agent = agent_of(tw, place.endpoint.url, InMemorySaver(), interrupt_on=interrupt_on)
+        done = drive(agent, ASK)
+        if not asked(done):  # it came first
+            assert "shout is not available" in results(done)[0]
+            done = drive(agent, ASK)
+        assert asked(done)[0]["toolwright"]["kind"] == "each-call"
+        assert '"A"' not in results(done)
+        assert "shout" in tw.registry
+
+
 @pytest.mark.parametrize("said", ["yes", {**YES, "question": "call of another"}, {"decisions": []}, 1])
 def test_without_a_readable_yes_a_call_that_is_asked_about_does_not_run(office, said):
     place = office(scripted(calls(("look", {"path": "x"}))))

@@ -225,6 +225,42 @@ def test_while_a_graph_waits_for_something_else_another_process_may_go_on_with_t
         assert results(drive(agents[1], ASK))[-1] == "5"
 
 
+READ = '''
+from pathlib import Path
+
+
+def read_note(folder: str) -> str:
+    """Read the note in a folder."""
+    return (Path(folder) / "note.txt").read_text()
+'''
+
+
+def test_what_a_run_took_in_is_known_to_the_next_one_of_the_thread(office, drive, tmp_path):
+    place = office(usual)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "note.txt").write_text("a private thing")
+    file = tmp_path / "read_note.py"
+    file.write_text(READ)
+    with place.open(approve=True) as tw:
+        stock(tw, place)
+        assert tw.import_file(file, reads=[str(folder)]).version
+    hits, saver = place.page.hits, InMemorySaver()
+    look, read = ("look", {"path": "x"}), ("run_tool", {"name": "read_note", "arguments": {"folder": str(folder)}})
+    for call in look, read, look:
+        with place.open() as tw:
+            place.speaker.replies = [calls(call)]
+            done = drive(agent_of(tw, place.endpoint.url, saver), ASK)
+    assert results(done)[-1].startswith(
+        f"look gave no value (denied): look may send to {place.page.host}, and this run"
+    )
+    assert place.page.hits == hits + 1
+    with place.open() as tw:
+        place.speaker.replies = [calls(look)]
+        done = drive(agent_of(tw, place.endpoint.url, saver), ASK, {"configurable": {"thread_id": "another"}})
+    assert results(done) == ["5"]
+
+
 @pytest.mark.parametrize(
     "said", [YES, True, {"type": "approve"}, {"decisions": [{"type": "approve", "who": "ada"}]}, {**YES, "who": "ada"}]
 )
