@@ -86,12 +86,15 @@ class Options:
     """Folder for the files that tools leave; empty: `./toolwright-files/RUN`."""
 
 
-def goes_on_from(house: House, run_id: str, sink: Sink) -> dict[str, Any]:
-    """For the settings of a run that goes on from *run_id*: the runs before it, and what they took in."""
+def goes_on_from(house: House, run_id: str, namespace: str, sink: Sink) -> dict[str, Any]:
+    """For the settings of a run that goes on from *run_id* of its namespace: those before it, what they took in."""
     try:
-        earlier = _before(house.runs.get(run_id))
+        run = house.runs.get(run_id)
     except NotFoundError:
         return {}
+    if run.namespace != namespace:
+        return {}
+    earlier = _before(run)
     marks = Flow(run_id, house.journal, sink, earlier.taint).marks
     return {"before": [*(one.run_id for one in earlier.turns), run_id], "taint": [astuple(one) for one in marks]}
 

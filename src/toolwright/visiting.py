@@ -107,7 +107,7 @@ class Visits:
         fresh = run is None
         if run is None:
             after = await asyncio.to_thread(book.run_of, f"{self.toolset_id} {came.after}") or came.after
-            earlier = await asyncio.to_thread(goes_on_from, self.house, after, self.sink)
+            earlier = await asyncio.to_thread(goes_on_from, self.house, after, self.options.namespace, self.sink)
             settings = {**asdict(self.options), "visiting": True, **earlier}
             run = Run(new_run_id(), came.prompt, self.options.namespace, started_at=time.time(), settings=settings)
             run = replace(run, surface=self.options.surface)
