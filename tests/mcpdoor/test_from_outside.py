@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from door_stage import ASKED, PATIENCE_S, RIGHT, play, text_of
+from door_stage import ASKED, PATIENCE_S, RIGHT, WRONG, play, text_of
 from mcp import Client
 from suite_tools import requests
 
@@ -105,16 +105,22 @@ def test_the_inspector_lists_and_calls_a_tool_that_was_made_a_moment_ago(office,
         at = [word for key, value in kept.items() for word in ("-e", f"{key}={value}")]
         target = [sys.executable, "-m", "toolwright", "mcp", "--home", str(office.home)]
 
-    def asks(method, *words):
+    def asks(method, *words, code=0):
         # The program that it starts is told apart from its own options by standing first.
         done = program("@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", *target, *at, "--method", method, *words, **office.environ())  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout), done.stderr
 
-    given = {**ASKED, "source": RIGHT}
-    words = [word for key, value in given.items() for word in ("--tool-arg", f"{key}={value}")]
-    made, _ = asks("tools/call", "--tool-name", "request_new_tool", *words)
-    assert made["structuredContent"]["tool"] == "count_vowels@1"
+    def hands_in(source):
+        given = {**ASKED, "source": source}
+        words = [word for key, value in given.items() for word in ("--tool-arg", f"{key}={value}")]
+        return asks("tools/call", "--tool-name", "request_new_tool", *words, code=5 if source == WRONG else 0)[0]
+
+    wrong = hands_in(WRONG)
+    failed = [one for one in wrong["structuredContent"]["checks"] if not one["passed"]]
+    assert (wrong["isError"], [one["check"] for one in failed]) == (True, ["examples"])
+    assert "count_vowels(text='banana') should give 3, but gave 6" in failed[0]["detail"]
+    assert hands_in(RIGHT)["structuredContent"]["tool"] == "count_vowels@1"
     deadline = time.monotonic() + PATIENCE_S
     while True:  # at stdio each command is a server of its own, which looks at the start
         listed, complaints = asks("tools/list", "--strict")
