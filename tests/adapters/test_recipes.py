@@ -92,7 +92,7 @@ def test_a_question_from_beside_waits_in_the_home_and_a_yes_lets_the_next_crew_g
         asked, source = fetcher("look", site.host)
         with Endpoint(Model(asked, source, {"path": "x"})) as endpoint:
             done = run(file, tmp_path, endpoint.url)
-            assert "Question 1 waits for a person" in done.stdout
+            assert "waits for a person (question 1)" in done.stdout
             assert site.hits == 0
             toolwright(tmp_path, "approvals", "approve", "1", "--home", str(tmp_path / "shelf"))
             assert run(file, tmp_path, endpoint.url).stdout.splitlines()[-1] == "5 vowels."
