@@ -9,11 +9,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
-from langchain.agents.middleware.types import AgentMiddleware, AgentState, PrivateStateAttr
-from langchain_core.messages import SystemMessage
-from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
-from langgraph.prebuilt.tool_node import ToolRuntime
+try:
+    from langchain.agents.middleware.types import AgentMiddleware, AgentState, PrivateStateAttr
+    from langchain_core.messages import SystemMessage
+    from langchain_core.tools import BaseTool
+    from langgraph.errors import GraphBubbleUp
+    from langgraph.prebuilt.tool_node import ToolRuntime
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"This needs LangChain: pip install 'toolwright[langchain]' ({error}).", name=error.name
+    ) from error
 from pydantic import PrivateAttr
 
 from toolwright.adapters.langchain_asks import can_pause

@@ -13,8 +13,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agents import Agent, FunctionTool, Handoff, Model, RunConfig
-from agents.exceptions import AgentsException
+try:
+    from agents import Agent, FunctionTool, Handoff, Model, RunConfig
+    from agents.exceptions import AgentsException
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"This needs the OpenAI Agents SDK: pip install 'toolwright[openai-agents]' ({error}).", name=error.name
+    ) from error
 
 from toolwright.adapters.openai_models import OurTool, Provider, watched
 from toolwright.errors import ToolwrightError, UserError
